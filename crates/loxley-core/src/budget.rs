@@ -1,0 +1,181 @@
+//! One cooperative budget per poll, so that no task holds its worker for ever.
+//!
+//! The scheduler gives each poll [`LIMIT`] units. Every leaf of ours (socket, timer, join handle, channel)
+//! takes one before it makes progress; at zero it wakes its task and reports `Pending`, so the task goes to
+//! the back of the queue. A leaf that takes a unit and then has to wait gives it back. Outside a task the
+//! budget is unlimited.
+//!
+//! The LIFO slot shares the budget of the task that filled it through the worker's turn cap, not here.
+//! Words and names are those of tokio's `task::coop`. pin-project-lite pins the two wrappers here, because
+//! this file may not hold the `unsafe` that it would take otherwise.
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use crate::primitive::thread_local;
+
+/// Units that one poll may spend.
+pub const LIMIT: u8 = 128;
+
+thread_local! {
+    static LEFT: Cell<Option<u8>> = const { Cell::new(None) };
+}
+
+/// Runs `poll` with a full budget; the previous one comes back afterwards, also on a panic.
+#[inline]
+pub(crate) fn with_full<R>(poll: impl FnOnce() -> R) -> R {
+    with_limit(Some(LIMIT), poll)
+}
+
+#[inline]
+fn with_limit<R>(limit: Option<u8>, poll: impl FnOnce() -> R) -> R {
+    struct Restore(Option<u8>);
+    impl Drop for Restore {
+        #[inline]
+        fn drop(&mut self) {
+            // During thread teardown there is no budget left to restore.
+            set(self.0);
+        }
+    }
+    let _restore = Restore(set(limit));
+    poll()
+}
+
+#[inline]
+fn set(limit: Option<u8>) -> Option<u8> {
+    access(|left| left.replace(limit)).flatten()
+}
+
+#[inline]
+fn access<R>(f: impl FnOnce(&Cell<Option<u8>>) -> R) -> Option<R> {
+    LEFT.try_with(f).ok()
+}
+
+/// Gives the unit back when dropped, unless [`RestoreOnPending::made_progress`] was called.
+#[must_use = "dropping it at once gives the unit back"]
+pub struct RestoreOnPending(Cell<Option<u8>>);
+
+impl RestoreOnPending {
+    /// The operation went on: the unit stays spent.
+    #[inline]
+    pub fn made_progress(&self) {
+        self.0.set(None);
+    }
+}
+
+impl fmt::Debug for RestoreOnPending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RestoreOnPending").finish_non_exhaustive()
+    }
+}
+
+impl Drop for RestoreOnPending {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(before) = self.0.get() {
+            set(Some(before));
+        }
+    }
+}
+
+/// Takes one unit of the running task's budget.
+///
+/// `Pending` means that the budget is spent: the task has been woken and should return `Pending` itself.
+/// Outside a task the budget is unlimited.
+///
+/// # Examples
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+///
+/// let mut cx = Context::from_waker(Waker::noop());
+/// // Outside a task nothing is counted.
+/// let Poll::Ready(unit) = loxley_core::coop::poll_proceed(&mut cx) else { unreachable!() };
+/// unit.made_progress();
+/// assert!(loxley_core::coop::has_budget_remaining());
+/// ```
+#[inline]
+pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
+    let before = access(Cell::get).flatten();
+    match before {
+        None => Poll::Ready(RestoreOnPending(Cell::new(None))),
+        Some(0) => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Some(units) => {
+            set(Some(units - 1));
+            Poll::Ready(RestoreOnPending(Cell::new(before)))
+        }
+    }
+}
+
+/// True if the running task may still make progress in this poll; always true outside a task.
+#[inline]
+pub fn has_budget_remaining() -> bool {
+    access(Cell::get).flatten() != Some(0)
+}
+
+/// Takes one unit, and yields to the scheduler if none is left.
+///
+/// For loops that compute for long between two awaits.
+pub async fn consume_budget() {
+    poll_fn(|cx| {
+        let unit = ready!(poll_proceed(cx));
+        unit.made_progress();
+        Poll::Ready(())
+    })
+    .await;
+}
+
+pin_project! {
+    /// The future of [`unconstrained`].
+    #[derive(Debug)]
+    pub struct Unconstrained<F> {
+        #[pin]
+        inner: F,
+    }
+}
+
+/// Runs `inner` without a budget: it may then hold its worker, which is sometimes what one wants.
+pub fn unconstrained<F: Future>(inner: F) -> Unconstrained<F> {
+    Unconstrained { inner }
+}
+
+impl<F: Future> Future for Unconstrained<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        with_limit(None, || self.project().inner.poll(cx))
+    }
+}
+
+pin_project! {
+    /// The future of [`cooperative`].
+    #[derive(Debug)]
+    pub struct Coop<F> {
+        #[pin]
+        inner: F,
+    }
+}
+
+/// Makes any future take part in the budget: one unit for each poll that completes it.
+pub fn cooperative<F: Future>(inner: F) -> Coop<F> {
+    Coop { inner }
+}
+
+impl<F: Future> Future for Coop<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let unit = ready!(poll_proceed(cx));
+        let output = ready!(self.project().inner.poll(cx));
+        unit.made_progress();
+        Poll::Ready(output)
+    }
+}

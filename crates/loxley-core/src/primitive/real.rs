@@ -1,0 +1,57 @@
+//! The real face: std's atomics and threads, parking_lot's locks, crossbeam's deques.
+
+pub use crossbeam_deque as deque;
+pub use parking_lot::{Condvar, Mutex, MutexGuard};
+pub use std::thread_local;
+
+/// Atomics and fences.
+pub mod atomic {
+    pub use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+}
+
+/// Threads: named, with an optional stack size, and an error instead of a panic.
+pub mod thread {
+    pub use std::thread::{JoinHandle, panicking, yield_now};
+
+    /// Starts a thread; the operating system may refuse.
+    pub fn spawn<F>(
+        name: String,
+        stack_size: Option<usize>,
+        body: F,
+    ) -> std::io::Result<JoinHandle<()>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        let mut builder = std::thread::Builder::new().name(name);
+        if let Some(bytes) = stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        builder.spawn(body)
+    }
+}
+
+/// A cell whose accesses loom checks; here it is std's and costs nothing.
+#[derive(Debug)]
+pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    /// Wraps a value.
+    #[inline(always)]
+    pub const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    /// Lends the value for reading; the caller keeps writers away.
+    #[inline(always)]
+    pub fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+        read(self.0.get())
+    }
+
+    /// Lends the value for writing; the caller keeps everybody else away.
+    #[inline(always)]
+    pub fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
+        write(self.0.get())
+    }
+}

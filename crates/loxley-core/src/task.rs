@@ -1,0 +1,3 @@
+//! tasks
+mod wake_list;
+pub use wake_list::WakeList;
