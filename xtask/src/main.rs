@@ -1,2 +1,141 @@
-//! Empty for now.
-fn main() {}
+//! Every gate of the project as one command: `cargo xtask GATE`.
+//!
+//! A gate is a function that passes, is skipped for a reason, or fails with a sentence that says what to do.
+//! `check` runs all of them and goes on after a failure, so that one run tells everything; the minutes of each
+//! gate are printed when it ends and once more at the end.
+//!
+//! A gate that cannot fail is a defect, so each parser and each search here is tested on a small bad input,
+//! and a gate that found nothing to look at fails instead of passing.
+
+mod command;
+mod deps;
+mod doors;
+mod examples;
+mod floors;
+mod gate;
+mod idle;
+mod loom;
+mod paths;
+mod rust;
+mod source;
+mod tour;
+mod tree;
+mod unsafe_count;
+
+use std::env;
+use std::process::ExitCode;
+
+use gate::{GATES, Options};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match plan(&args) {
+        Ok(Plan::Help) => {
+            print!("{}", usage());
+            ExitCode::SUCCESS
+        }
+        Ok(Plan::Run { gates, options }) => gate::run_all(&gates, &options),
+        Err(message) => {
+            eprintln!("xtask: {message}\n");
+            eprint!("{}", usage());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the arguments ask for.
+#[derive(Debug, PartialEq)]
+enum Plan {
+    Help,
+    Run {
+        gates: Vec<&'static str>,
+        options: Options,
+    },
+}
+
+fn plan(args: &[String]) -> Result<Plan, String> {
+    let mut gates = Vec::new();
+    let mut skip = Vec::new();
+    let mut options = Options::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "-h" | "--help" | "help" => return Ok(Plan::Help),
+            "--bless" => options.bless = true,
+            "--skip" => {
+                let name = args.next().ok_or("--skip needs the name of a gate")?;
+                skip.push(known(name)?);
+            }
+            "check" => gates.extend(GATES.iter().map(|gate| gate.name)),
+            name => gates.push(known(name)?),
+        }
+    }
+    gates.retain(|name| !skip.contains(name));
+    if gates.is_empty() {
+        return Ok(Plan::Help);
+    }
+    if options.bless && gates != ["unsafe"] {
+        return Err("--bless belongs to the gate `unsafe` alone".into());
+    }
+    Ok(Plan::Run { gates, options })
+}
+
+fn known(name: &str) -> Result<&'static str, String> {
+    GATES
+        .iter()
+        .map(|gate| gate.name)
+        .find(|known| *known == name)
+        .ok_or_else(|| format!("there is no gate `{name}`"))
+}
+
+fn usage() -> String {
+    let mut text = String::from(
+        "usage: cargo xtask GATE... [--skip GATE]... [--bless]\n\n  \
+         check          all of the following, in this order\n",
+    );
+    for gate in GATES {
+        text.push_str(&format!("  {:<14} {}\n", gate.name, gate.what));
+    }
+    text.push_str("\n  --skip GATE    leave that one out\n  --bless        (unsafe) write the counts down instead of comparing\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan_of(args: &[&str]) -> Result<Plan, String> {
+        plan(&args.iter().map(|arg| arg.to_string()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn an_unknown_gate_is_an_error_that_names_it() {
+        assert!(plan_of(&["chekc"]).unwrap_err().contains("`chekc`"));
+        assert!(
+            plan_of(&["check", "--skip", "lom"])
+                .unwrap_err()
+                .contains("`lom`")
+        );
+    }
+
+    #[test]
+    fn check_runs_every_gate_but_the_skipped_ones() {
+        let Ok(Plan::Run { gates, .. }) = plan_of(&["check", "--skip", "loom"]) else {
+            panic!("check is a plan");
+        };
+        assert_eq!(gates.len(), GATES.len() - 1);
+        assert!(!gates.contains(&"loom"));
+    }
+
+    #[test]
+    fn counts_are_never_blessed_in_passing() {
+        assert!(plan_of(&["check", "--bless"]).is_err());
+        assert!(plan_of(&["unsafe", "--bless"]).is_ok());
+    }
+
+    #[test]
+    fn nothing_asked_for_prints_the_list() {
+        assert_eq!(plan_of(&[]), Ok(Plan::Help));
+        assert!(GATES.iter().all(|gate| usage().contains(gate.name)));
+    }
+}

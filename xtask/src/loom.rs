@@ -1,0 +1,120 @@
+//! `loom`: every protocol model, explored to the end with two preemptions.
+//!
+//! Each model of `loom-tests` prints `model NAME: N executions, complete` (or `cut off`). A model that explored
+//! nothing, one that was cut off, a name printed twice, and a run without any model fail: each of them would
+//! otherwise look like a proof.
+
+use std::collections::BTreeSet;
+use std::env;
+
+use crate::command::{cargo, echoed};
+use crate::gate::{Options, Outcome, Verdict};
+
+/// `loom`
+pub(crate) fn gate(_: &Options) -> Outcome {
+    let flags = match env::var("RUSTFLAGS") {
+        Ok(flags) => format!("{flags} --cfg loxley_loom"),
+        Err(_) => "--cfg loxley_loom".into(),
+    };
+    let target = crate::command::target_directory()?.join("loom");
+    let mut command = cargo(&[
+        "test",
+        "--release",
+        "-p",
+        "loom-tests",
+        "--features",
+        "loom",
+    ]);
+    command
+        .arg("--target-dir")
+        .arg(target)
+        .args(["--", "--nocapture"]);
+    command
+        .env("RUSTFLAGS", flags)
+        .env("LOOM_MAX_PREEMPTIONS", "2")
+        // The models are short; building them is what takes the time.
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    let models = models(&echoed(command)?)?;
+    let executions: u64 = models.iter().map(|model| model.executions).sum();
+    Ok(Verdict::Passed(format!(
+        "{} models, {executions} executions",
+        models.len()
+    )))
+}
+
+#[derive(Debug, PartialEq)]
+struct Model {
+    name: String,
+    executions: u64,
+}
+
+/// The models of a run; an error if one of them proves nothing.
+fn models(text: &str) -> Result<Vec<Model>, String> {
+    let mut models = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for line in text.lines() {
+        // With --nocapture a line can stand behind the runner's own `test name ... `.
+        let Some(at) = line.find("model ") else {
+            continue;
+        };
+        let Some((name, end)) = line[at + "model ".len()..].split_once(": ") else {
+            continue;
+        };
+        let Some((count, end)) = end.split_once(" executions, ") else {
+            continue;
+        };
+        let executions = count.parse().unwrap_or(0);
+        if executions == 0 {
+            wrong.push(format!("model {name} explored nothing"));
+        }
+        if end.trim() != "complete" {
+            wrong.push(format!("model {name} is not complete: {end}"));
+        }
+        if !names.insert(name.to_string()) {
+            wrong.push(format!("two models are named {name}"));
+        }
+        models.push(Model {
+            name: name.into(),
+            executions,
+        });
+    }
+    if models.is_empty() {
+        wrong.push("no model ran".into());
+    }
+    if wrong.is_empty() {
+        Ok(models)
+    } else {
+        Err(wrong.join("\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complete_models_are_listed() {
+        let text = "running 2 tests\nmodel park: 1204 executions, complete\n\
+                    test park ... model slot-take: 7 executions, complete\nok\n";
+        let models = models(text).unwrap();
+        assert_eq!(models.len(), 2);
+        assert_eq!(models[1].name, "slot-take");
+        assert_eq!(models[0].executions, 1204);
+    }
+
+    #[test]
+    fn a_model_that_proves_nothing_fails() {
+        for bad in [
+            "",
+            "test result: ok. 12 passed",
+            "model park: 0 executions, complete",
+            "model park: 90 executions, cut off after 60 s",
+            "model park: many executions, complete",
+            "model a: 1 executions, complete\nmodel a: 2 executions, complete",
+        ] {
+            assert!(models(bad).is_err(), "{bad}");
+        }
+    }
+}

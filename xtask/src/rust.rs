@@ -1,0 +1,106 @@
+//! The gates that are one or two calls of cargo: format, lints, tests, documentation.
+
+use std::process::Command;
+
+use crate::command::{cargo, echoed, run};
+use crate::gate::{Options, Outcome, Verdict};
+
+/// `fmt`
+pub(crate) fn fmt(_: &Options) -> Outcome {
+    run(cargo(&["fmt", "--all", "--check"]))?;
+    Ok(Verdict::Passed(String::new()))
+}
+
+/// `clippy`: with every feature that the workspace uses, then what people depend on as they get it by default.
+///
+/// The types that the core's `clippy.toml` forbids are forbidden to the machine, not to its tests; hence the
+/// third call, which looks at the library alone and is the only one that has that lint on.
+pub(crate) fn clippy(_: &Options) -> Outcome {
+    const DENY: &[&str] = &["--", "-D", "warnings"];
+    const TESTS_MAY: &[&str] = &["-A", "clippy::disallowed_types"];
+    let everything = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--features",
+        "loxley/hyper",
+    ];
+    run(cargo(&[&everything, DENY, TESTS_MAY].concat()))?;
+    let defaults = [
+        "clippy",
+        "-p",
+        "loxley-core",
+        "-p",
+        "loxley",
+        "--all-targets",
+    ];
+    run(cargo(&[&defaults, DENY, TESTS_MAY].concat()))?;
+    run(cargo(
+        &[&["clippy", "-p", "loxley-core", "--lib"], DENY].concat(),
+    ))?;
+    Ok(Verdict::Passed(String::new()))
+}
+
+/// `test`
+pub(crate) fn test(_: &Options) -> Outcome {
+    tests(cargo(&["test", "--workspace"]))
+}
+
+/// `portable`
+pub(crate) fn test_portable(_: &Options) -> Outcome {
+    let mut command = cargo(&["test", "-p", "loxley-core"]);
+    command.env("LOXLEY_PORTABLE", "1");
+    tests(command)
+}
+
+/// `release`
+pub(crate) fn test_release(_: &Options) -> Outcome {
+    tests(cargo(&["test", "--release", "-p", "loxley-core"]))
+}
+
+/// `docs`
+pub(crate) fn docs(_: &Options) -> Outcome {
+    let mut command = cargo(&[
+        "doc",
+        "--no-deps",
+        "--workspace",
+        "--document-private-items",
+    ]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    run(command)?;
+    Ok(Verdict::Passed(String::new()))
+}
+
+fn tests(command: Command) -> Outcome {
+    let passed = passed(&echoed(command)?);
+    if passed == 0 {
+        return Err("no test ran".into());
+    }
+    Ok(Verdict::Passed(format!("{passed} tests")))
+}
+
+/// The sum over the runner's lines `test result: ok. 12 passed; …`.
+pub(crate) fn passed(text: &str) -> u64 {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("test result: ok. "))
+        .filter_map(|line| line.split(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passed;
+
+    #[test]
+    fn passed_tests_are_summed_over_the_runners() {
+        let text = "test a ... ok\ntest result: ok. 12 passed; 0 failed; 1 ignored\n\
+                    test result: ok. 3 passed; 0 failed\n";
+        assert_eq!(passed(text), 15);
+    }
+
+    #[test]
+    fn a_run_without_tests_counts_nothing() {
+        assert_eq!(passed("test result: ok. 0 passed; 0 failed\n"), 0);
+        assert_eq!(passed("error: no such command\n"), 0);
+    }
+}
