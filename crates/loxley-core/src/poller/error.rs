@@ -1,0 +1,70 @@
+//! The errors that are ours and not the kernel's.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// The runtime is gone; nobody will ever deliver an event.
+#[derive(Debug)]
+struct ShutDown;
+
+impl fmt::Display for ShutDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the runtime that drove this resource has been shut down")
+    }
+}
+
+impl Error for ShutDown {}
+
+/// What every operation answers once the runtime is gone.
+#[cold]
+pub fn shut_down() -> io::Error {
+    io::Error::other(ShutDown)
+}
+
+/// True if an operation failed because the runtime that drove its resource has been shut down.
+///
+/// Such a resource never works again; make a new one inside a runtime that is alive.
+#[must_use]
+pub fn is_shutdown_error(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<ShutDown>())
+}
+
+/// A failure and what was being done.
+#[derive(Debug)]
+struct While {
+    doing: String,
+    source: io::Error,
+}
+
+impl fmt::Display for While {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "could not {}: {}", self.doing, self.source)
+    }
+}
+
+impl Error for While {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Names what was being done; the kind stays, and the first error is the source.
+#[cold]
+pub fn while_doing(doing: String, source: io::Error) -> io::Error {
+    io::Error::new(source.kind(), While { doing, source })
+}
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_keeps_its_kind_and_its_source() {
+        let error = while_doing("open a door".to_owned(), io::ErrorKind::NotFound.into());
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().starts_with("could not open a door: "));
+        assert!(error.get_ref().unwrap().source().is_some());
+        assert!(!is_shutdown_error(&error) && is_shutdown_error(&shut_down()));
+    }
+}

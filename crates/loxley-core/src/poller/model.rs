@@ -1,0 +1,90 @@
+//! The poller's stand-in under loom: one pending wake and a queue of injected events.
+//!
+//! The kernel's contract, and no more:
+//!
+//! - M1 A kick ends the present wait or the next one; several may count as one. Kicking releases, the wait that
+//!   it ends acquires.
+//! - M2 A wait may end for nothing.
+//! - M3 An event is delivered once, after the registration that it belongs to, and perhaps after the source was
+//!   deregistered.
+//! - M4 A zero wait need not consume a kick.
+//!
+//! A wait never times out by itself: a time-out is an event of its own in the model. `Notify` rather than a
+//! lock and a condition, which would order more than M1.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use loom::sync::Notify;
+
+use crate::poller::Timeout;
+use crate::poller::interest::Ready;
+use crate::primitive::{Arc, Mutex, Weak};
+
+/// The half that every thread may use.
+#[derive(Debug)]
+pub struct Doors {
+    pending: Notify,
+    /// A lock, because M3 promises that order.
+    events: Mutex<Vec<(usize, Ready)>>,
+}
+
+impl Doors {
+    pub fn kick(&self) {
+        self.pending.notify();
+    }
+
+    pub fn register(&self, _: RawFd, _: usize, _: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub fn register_priority(&self, _: RawFd, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub fn deregister(&self, _: RawFd) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub fn poll_fd(&self) -> RawFd {
+        -1
+    }
+
+    /// What the kernel does when something happens to a source.
+    pub fn inject(&self, token: usize, ready: Ready) {
+        self.events.lock().push((token, ready));
+        self.pending.notify();
+    }
+}
+
+/// The half of whoever holds the poller's lock.
+#[derive(Debug)]
+pub struct Waiter {
+    doors: Arc<Doors>,
+}
+
+impl Waiter {
+    pub fn open(_portable: bool) -> io::Result<Self> {
+        let doors = Arc::new(Doors {
+            pending: Notify::new(),
+            events: Mutex::new(Vec::new()),
+        });
+        Ok(Self { doors })
+    }
+
+    pub fn doors(&self) -> Weak<Doors> {
+        Arc::downgrade(&self.doors)
+    }
+
+    pub fn wait(&mut self, timeout: Timeout, mut sink: impl FnMut(usize, Ready)) -> io::Result<()> {
+        match timeout {
+            Timeout::Zero | Timeout::Until(std::time::Duration::ZERO) => {}
+            Timeout::Until(_) | Timeout::Never => self.doors.pending.wait(),
+        }
+        let events = std::mem::take(&mut *self.doors.events.lock());
+        for (token, ready) in events {
+            sink(token, ready);
+        }
+        Ok(())
+    }
+}
