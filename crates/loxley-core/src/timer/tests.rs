@@ -208,7 +208,10 @@ fn a_timer_cancelled_by_another_of_its_batch_is_forgotten() {
 
 #[test]
 fn a_reset_moves_a_waiting_timer_with_its_waker_to_the_callers_wheel() {
-    let (home, away) = (Arc::new(Timers::new(Clock::manual(0))), Arc::new(Timers::new(Clock::manual(0))));
+    let (home, away) = (
+        Arc::new(Timers::new(Clock::manual(0))),
+        Arc::new(Timers::new(Clock::manual(0))),
+    );
     let mut entry = waiting(0, &home, 100);
     entry.as_mut().reset(&home, true, 200);
     assert_eq!(expire(&home, 199), []);
@@ -276,7 +279,10 @@ fn after_the_close_every_timer_answers_closed() {
 
 #[test]
 fn a_reset_into_a_closed_wheel_wakes_the_task() {
-    let (home, gone) = (Arc::new(Timers::new(Clock::manual(0))), Arc::new(Timers::new(Clock::manual(0))));
+    let (home, gone) = (
+        Arc::new(Timers::new(Clock::manual(0))),
+        Arc::new(Timers::new(Clock::manual(0))),
+    );
     gone.close(&mut WakeList::new());
     let mut entry = waiting(3, &home, 100);
     entry.as_mut().reset(&gone, true, 200);

@@ -168,7 +168,7 @@ impl Drop for Link {
 }
 
 /// A link in a list.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Node(NonNull<Link>);
 
 impl Node {
@@ -204,7 +204,7 @@ impl Node {
 }
 
 /// A slot's list, or one on its way out.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct List {
     head: Option<Node>,
     tail: Option<Node>,
@@ -265,21 +265,25 @@ pub struct Wheel {
     /// A bit for every level that is not empty.
     levels: u32,
     closed: bool,
+    /// What [`Wheel::next`] answers.
+    next: u64,
     /// A bit for every slot that is not empty.
     occupied: [u64; LEVELS],
     /// Level by level. Boxed, so that its address is the wheel's name, and no big array crosses a stack.
-    slots: Box<[List]>,
+    slots: Box<[List; LEVELS * SLOTS]>,
 }
 
 impl Wheel {
     /// An empty wheel for a clock that reads `start`.
     pub fn new(start: u64) -> Self {
+        let slots = vec![List::EMPTY; LEVELS * SLOTS].into_boxed_slice();
         Self {
             elapsed: start >> BUCKET_BITS,
             levels: 0,
             closed: false,
+            next: NEVER,
             occupied: [0; LEVELS],
-            slots: vec![List::EMPTY; LEVELS * SLOTS].into_boxed_slice(),
+            slots: slots.try_into().expect("the length is that of the type"),
         }
     }
 
@@ -304,7 +308,11 @@ impl Wheel {
         link.word.store(self.name(), Ordering::Relaxed);
         // R1: pinned and in no list.
         let node = Node(NonNull::from(link.as_ref().get_ref()));
-        self.place(node, deadline.min(END_OF_TIME));
+        let deadline = deadline.min(END_OF_TIME);
+        self.place(node, deadline);
+        if deadline < self.next && deadline < END_OF_TIME {
+            self.next = deadline;
+        }
         Ok(())
     }
 
@@ -315,10 +323,16 @@ impl Wheel {
             return false;
         }
         let links = Node(NonNull::from(link.as_ref().get_ref())).links(|links| *links);
-        let slot = usize::from(links.slot);
-        self.slots[slot].remove(links);
-        if self.slots[slot].head.is_none() {
+        let slot = usize::from(links.slot) % self.slots.len();
+        let list = &mut self.slots[slot];
+        let bound = list.min;
+        list.remove(links);
+        let moved = list.min != bound;
+        if list.head.is_none() {
             self.vacate(slot);
+        }
+        if moved && bound == self.next {
+            self.next = self.search();
         }
         link.word.store(IDLE, Ordering::Relaxed); // the caller is alone with it
         true
@@ -327,10 +341,7 @@ impl Wheel {
     /// The earliest deadline or a lower bound of it; [`NEVER`] if none comes.
     #[inline]
     pub fn next(&self) -> u64 {
-        match self.first() {
-            Some(slot) if self.slots[slot].min < END_OF_TIME => self.slots[slot].min,
-            _ => NEVER,
-        }
+        self.next
     }
 
     /// Fires everything that is due at `now`, in order of (deadline, insertion); says how much that was.
@@ -365,6 +376,7 @@ impl Wheel {
             }
         }
         self.elapsed = horizon;
+        self.next = self.search();
         fired
     }
 
@@ -378,6 +390,7 @@ impl Wheel {
                 node.finish(CLOSED, wakes);
             }
         }
+        self.next = NEVER;
     }
 
     /// What a link's word says while this wheel holds it.
@@ -392,7 +405,7 @@ impl Wheel {
         let tick = self.elapsed.max(deadline >> BUCKET_BITS); // V5
         let level = (63 - ((tick ^ self.elapsed) | 1).leading_zeros()) / DIGIT_BITS;
         let digit = (tick >> (level * DIGIT_BITS)) as usize % SLOTS;
-        let level = level as usize;
+        let level = level as usize % LEVELS; // it is below that anyhow, which the optimizer does not know
         let slot = level * SLOTS + digit;
         self.slots[slot].push(node, deadline, slot as u16);
         self.occupied[level] |= 1 << digit;
@@ -405,9 +418,17 @@ impl Wheel {
         if self.levels == 0 {
             return None;
         }
-        let level = self.levels.trailing_zeros() as usize;
-        let digit = self.occupied[level].trailing_zeros() as usize;
+        let level = self.levels.trailing_zeros() as usize % LEVELS;
+        let digit = self.occupied[level].trailing_zeros() as usize % SLOTS;
         Some(level * SLOTS + digit)
+    }
+
+    /// The bound of the earliest slot (V4); the end of time never comes.
+    fn search(&self) -> u64 {
+        match self.first() {
+            Some(slot) if self.slots[slot].min < END_OF_TIME => self.slots[slot].min,
+            _ => NEVER,
+        }
     }
 
     /// The first tick of a slot: elapsed's higher digits, the slot's own, zeros.
