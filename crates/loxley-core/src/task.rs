@@ -1,3 +1,95 @@
-//! tasks
+//! A task's life, and who may touch which part of its cell.
+//!
+//! A task is one allocation: a header that fits a cache line, then the future, which the output replaces.
+//!
+//! # Words
+//!
+//! [`Notified`]: the right and the duty to run a task once; what queues hold. [`JoinHandle`]: waits for the
+//! output. [`Home`]: the list in which a task is entered from spawn to deallocation, so that shutdown and dumps
+//! find it. *Stage*: the place of the future and, later, of the output.
+//!
+//! # A life
+//!
+//! 1. [`Home::spawn`] allocates the cell, enters it, and returns one `Notified` and one `JoinHandle`.
+//! 2. Running a `Notified` polls the future. `Pending`: the task is idle until a waker makes the next
+//!    `Notified` and gives it to [`Schedule::schedule`].
+//! 3. `Ready`, a panic or a cancellation drops the future, stores the output and wakes the handle.
+//! 4. The last reference leaves the list and frees the cell.
+//!
+//! # Rules of access
+//!
+//! 1. Whoever holds a reference (a `Notified`, a waker, a handle) may read the header: the cell is freed by the
+//!    last reference only.
+//! 2. The stage belongs to whoever set `RUNNING`, from then until it completes the task or makes it idle.
+//! 3. After `COMPLETE` the stage holds the output: it belongs to the handle if `JOIN_INTEREST` was set at that
+//!    moment, else to whoever completed the task, who drops it.
+//! 4. The links belong to the lock of the task's home.
+//! 5. `vtable`, `id`, `home` and `spawned_at` are written before the first reference exists, and never again.
+//! 6. The home and the scheduler behind it live as long as any cell that is entered there: a home keeps its
+//!    scheduler alive from the first to the last cell (`owned.rs`).
+//! 7. The vtable's functions are made for the very types with which the cell was allocated.
+//!
+//! # Who may touch the join waker
+//!
+//! While `JOIN_WAKER` is clear: the handle alone. While it is set and the task is not complete: nobody; the handle
+//! takes the field back by clearing the bit. If it was set at the moment of completion: whoever completed the task,
+//! who takes the waker out; the handle never looks at it after `COMPLETE`. Thus each waker is dropped exactly once, and two tasks that
+//! wait for each other leak nothing (tokio #4724, #6505).
+//!
+//! # Rejected
+//!
+//! The `async-task` crate: no id, no spawn place, no list for shutdown, and a waker that schedules through a
+//! closure in the cell. Aligning cells to 128 bytes, as tokio does: a cell of 128 bytes then costs 319 under
+//! glibc. Dropping a future that nobody can wake any more at once: it saves memory and changes what tokio's
+//! users rely on (a guard held by `pending().await` stays held until shutdown). Removing a task from its list at
+//! completion: the scheduler could then be gone while a waker is still inside `schedule`
+//! (async-executor #163); entering lasts as long as the cell, which costs the same single lock.
+//!
+//! Checked by `loom-tests/tests/task_state.rs`, `task_join.rs` and the tests of each part.
+
+mod error;
+mod id;
+mod join;
+mod owned;
+mod raw;
+mod state;
 mod wake_list;
-pub use wake_list::WakeList;
+mod waker;
+mod waker_slot;
+mod yields;
+
+pub use error::JoinError;
+pub use id::Id;
+pub use join::{AbortHandle, JoinHandle};
+pub(crate) use owned::{Home, Schedule};
+pub(crate) use raw::{Notified, contain};
+pub(crate) use wake_list::{WakeList, wake_caught};
+pub(crate) use waker::is_task_waker;
+pub(crate) use waker_slot::WakerSlot;
+pub use yields::{YieldNow, yield_now};
+
+/// The id of the running task.
+///
+/// # Panics
+///
+/// Outside a task; [`try_id`] does not. The future of `block_on` is no task.
+#[track_caller]
+pub fn id() -> Id {
+    try_id().expect("there is no running task here: `task::id` must be called from a task")
+}
+
+/// The id of the running task, if there is one.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = loxley_core::runtime::Runtime::new()?;
+/// let task = runtime.spawn(async { loxley_core::task::try_id() });
+/// let id = task.id();
+/// assert_eq!(runtime.block_on(task).unwrap(), Some(id));
+/// assert_eq!(loxley_core::task::try_id(), None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn try_id() -> Option<Id> {
+    id::current_id()
+}

@@ -1,0 +1,122 @@
+//! Task ids: unique in the process, cheap to make.
+//!
+//! Each thread draws a block of numbers from one global counter and hands them out by itself: a counter that
+//! every spawn increments would be the one cache line that all workers share.
+
+use std::cell::Cell;
+use std::fmt;
+use std::num::NonZeroU64;
+
+use crate::primitive::global::{AtomicU64, Ordering};
+
+/// Numbers that a thread draws at a time.
+const BLOCK: u64 = 1 << 10;
+
+static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
+
+// std's own macro in both builds: ids are no part of any protocol, and a model must not pay for them.
+std::thread_local! {
+    static UNUSED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    static CURRENT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Names a task; no other task of this process has had it.
+///
+/// Ids of tasks spawned one after the other on one thread ascend; across threads they say nothing about order.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = loxley_core::runtime::Runtime::new()?;
+/// let first = runtime.spawn(async {});
+/// let second = runtime.spawn(async {});
+/// assert_ne!(first.id(), second.id());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(NonZeroU64);
+
+impl Id {
+    /// A number that no task has had.
+    pub(crate) fn next() -> Self {
+        let number = UNUSED.try_with(|unused| {
+            let (next, end) = unused.get();
+            if next < end {
+                unused.set((next + 1, end));
+                return next;
+            }
+            let start = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
+            unused.set((start + 1, start + BLOCK));
+            start
+        });
+        // A thread whose locals are gone draws a whole block for one number.
+        let number = number.unwrap_or_else(|_| NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed));
+        Self(NonZeroU64::new(number).expect("the counter starts at 1 and never wraps"))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Id").field(&self.0).finish()
+    }
+}
+
+/// The task whose code runs on this thread, if any.
+pub(crate) fn current_id() -> Option<Id> {
+    let number = CURRENT.try_with(Cell::get).ok()?;
+    NonZeroU64::new(number).map(Id)
+}
+
+/// Runs `f` as the task `id`; the id before it comes back afterwards, also on a panic.
+#[inline]
+pub(super) fn with_current<R>(id: Id, f: impl FnOnce() -> R) -> R {
+    struct Restore(u64);
+    impl Drop for Restore {
+        #[inline]
+        fn drop(&mut self) {
+            replace(self.0);
+        }
+    }
+    let _restore = Restore(replace(id.0.get()));
+    f()
+}
+
+#[inline]
+fn replace(id: u64) -> u64 {
+    CURRENT.try_with(|current| current.replace(id)).unwrap_or(0)
+}
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn ids_are_unique_across_threads() {
+        let draw = || (0..3 * BLOCK).map(|_| Id::next()).collect::<Vec<_>>();
+        let threads = [(); 3].map(|()| std::thread::spawn(draw));
+        let mut seen = HashSet::new();
+        for thread in threads {
+            for id in thread.join().unwrap() {
+                assert!(seen.insert(id), "{id} came twice");
+            }
+        }
+    }
+
+    #[test]
+    fn the_current_id_is_restored_by_a_panic() {
+        let (outer, inner) = (Id::next(), Id::next());
+        with_current(outer, || {
+            let caught = std::panic::catch_unwind(|| with_current(inner, || panic!("on purpose")));
+            assert!(caught.is_err());
+            assert_eq!(current_id(), Some(outer));
+        });
+        assert_eq!(current_id(), None);
+    }
+}

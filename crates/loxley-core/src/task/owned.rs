@@ -1,0 +1,281 @@
+//! The list of all tasks of one home, for shutdown and dumps.
+//!
+//! Each worker is the home of the tasks spawned on it, so its lock is uncontended while tasks end where they
+//! were born; spawns from outside use homes of their own.
+//!
+//! # Rules
+//!
+//! 1. A cell is entered at spawn and left by whoever frees it, both under the lock; in between its links belong
+//!    to the lock. A cell found here is therefore allocated, even if its last reference is just going.
+//! 2. A home holds its scheduler alive from the start until it is closed *and* empty: whoever takes the last cell
+//!    out takes that `Arc` with him and drops it as the very last thing. Thus a waker that is still inside
+//!    [`Schedule::schedule`] when everything else is gone touches live memory (async-executor #163).
+//!
+//! # Shutdown
+//!
+//! - H1 [`Home::close`]: from now on a spawn is cancelled at once.
+//! - H2 [`Home::cancel_all`]: moves each cell from `live` to `swept` and cancels it if it is idle. A cell that is
+//!   scheduled or running is marked: whoever holds its `Notified` finds the mark. Several threads may sweep.
+//!
+//! Checked by `loom-tests/tests/shutdown.rs` and the tests of the runtime.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::ptr::NonNull;
+
+use super::raw::{self, Header, Notified, header_of, release};
+use super::state::Snapshot;
+use super::{Id, JoinHandle};
+use crate::primitive::{Arc, Mutex, UnsafeCell, Weak};
+
+/// Where tasks go when they are woken. The scheduler outlives its tasks' cells (rule 2).
+pub trait Schedule: Send + Sync + Sized + 'static {
+    /// A task was woken: put it into a queue.
+    fn schedule(&self, task: Notified<Self>);
+
+    /// A task was woken while it ran, by itself or by others: put it behind the tasks that wait.
+    fn reschedule(&self, task: Notified<Self>);
+
+    /// A task's output is stored.
+    fn completed(&self);
+}
+
+/// A cell's place in its home's list; belongs to the home's lock.
+pub(super) struct Links {
+    previous: UnsafeCell<Option<NonNull<Header>>>,
+    next: UnsafeCell<Option<NonNull<Header>>>,
+}
+
+impl Links {
+    pub(super) fn new() -> Self {
+        Self {
+            previous: UnsafeCell::new(None),
+            next: UnsafeCell::new(None),
+        }
+    }
+}
+
+/// One list of tasks.
+pub struct Home<S> {
+    list: Mutex<List<S>>,
+    scheduler: NonNull<S>,
+}
+
+struct List<S> {
+    live: Option<NonNull<Header>>,
+    /// Cells that shutdown has seen.
+    swept: Option<NonNull<Header>>,
+    closed: bool,
+    /// Rule 2; `None` until [`Home::open`] and after the end.
+    keep_alive: Option<Arc<S>>,
+}
+
+// SAFETY: the cells in the list are `Send` tasks, reached under the lock (rule 1); the scheduler is `Sync` by
+// its trait and alive by rule 2.
+unsafe impl<S: Schedule> Send for Home<S> {}
+// SAFETY: as above.
+unsafe impl<S: Schedule> Sync for Home<S> {}
+
+impl<S: Schedule> Home<S> {
+    /// A home of the scheduler that is being made; [`Home::open`] completes it.
+    pub fn new(scheduler: &Weak<S>) -> Self {
+        let list = List {
+            live: None,
+            swept: None,
+            closed: false,
+            keep_alive: None,
+        };
+        // A `Weak` of an `Arc` being made points to where the value will be.
+        let scheduler = NonNull::new(scheduler.as_ptr().cast_mut());
+        Self {
+            list: Mutex::new(list),
+            scheduler: scheduler.expect("a Weak of an allocation is not null"),
+        }
+    }
+
+    /// Lets tasks in: from here on the home keeps the scheduler alive.
+    pub fn open(&self, scheduler: &Arc<S>) {
+        debug_assert_eq!(Arc::as_ptr(scheduler), self.scheduler.as_ptr().cast_const());
+        self.list.lock().keep_alive = Some(scheduler.clone());
+    }
+
+    /// The scheduler.
+    #[inline]
+    pub fn scheduler(&self) -> &S {
+        // SAFETY: a home is a part of its scheduler, or of something as long-lived; whoever reaches it through
+        // a cell does so before the cell leaves the list (rule 2).
+        unsafe { self.scheduler.as_ref() }
+    }
+
+    /// Makes a task and enters it. `None` in place of the `Notified`: the home is closed, and the task was
+    /// cancelled at once.
+    #[inline]
+    pub fn spawn<F>(
+        &self,
+        id: Id,
+        spawned_at: &'static Location<'static>,
+        future: F,
+    ) -> (Option<Notified<S>>, JoinHandle<F::Output>)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let header = raw::allocate(self, id, spawned_at, future);
+        let entered = self.link(header);
+        // SAFETY: a new task is SCHEDULED and comes with one reference for its `Notified`.
+        let task = unsafe { Notified::new(header) };
+        // SAFETY: and with one for its handle, whose output type is the future's.
+        let handle = unsafe { JoinHandle::new(header) };
+        // Dropping the `Notified` of a task that came too late cancels it.
+        (entered.then_some(task), handle)
+    }
+
+    /// False if the home is closed. The cell is entered all the same: it will be left when it is freed.
+    fn link(&self, header: NonNull<Header>) -> bool {
+        let mut list = self.list.lock();
+        let closed = list.closed;
+        push(if closed { &mut list.swept } else { &mut list.live }, header);
+        !closed
+    }
+
+    /// Takes a cell out before it is freed; the caller drops what it gets after everything else.
+    #[must_use]
+    pub(super) fn unlink(&self, header: NonNull<Header>) -> Option<Arc<S>> {
+        let mut list = self.list.lock();
+        let List { live, swept, .. } = &mut *list;
+        remove(live, swept, header);
+        list.last_words()
+    }
+
+    /// H1: spawns are cancelled from now on.
+    pub fn close(&self) {
+        self.list.lock().closed = true;
+    }
+
+    /// H2: cancels every idle task and marks the others. Close first.
+    pub fn cancel_all(&self) {
+        while let Some(header) = self.next_to_sweep() {
+            if header_of(&header).state.shutdown() {
+                // SAFETY: `shutdown` gave us RUNNING and one reference (task.rs, rules 2 and 7).
+                unsafe { (header_of(&header).vtable.cancel)(header) }
+            }
+            release(header, 1);
+        }
+        let keep_alive = self.list.lock().last_words();
+        drop(keep_alive);
+    }
+
+    /// Moves one cell to `swept`; with a reference of its own unless the cell is about to be freed.
+    fn next_to_sweep(&self) -> Option<NonNull<Header>> {
+        let mut list = self.list.lock();
+        debug_assert!(list.closed, "a home is closed before it is swept");
+        while let Some(header) = list.live {
+            let List { live, swept, .. } = &mut *list;
+            remove(live, swept, header);
+            push(swept, header);
+            if header_of(&header).state.try_ref_inc() {
+                return Some(header);
+            }
+        }
+        None
+    }
+
+    /// True once the home is closed and the last cell is freed.
+    pub fn is_over(&self) -> bool {
+        let list = self.list.lock();
+        list.closed && list.live.is_none() && list.swept.is_none()
+    }
+
+    /// Shows every task that is entered, with the lock held: `look` must not touch tasks.
+    pub fn for_each(&self, mut look: impl FnMut(TaskView)) {
+        let list = self.list.lock();
+        for start in [list.live, list.swept] {
+            let mut cursor = start;
+            while let Some(header) = cursor {
+                let task = header_of(&header);
+                look(TaskView {
+                    id: task.id,
+                    spawned_at: task.spawned_at,
+                    state: task.state.snapshot(),
+                });
+                cursor = next(header);
+            }
+        }
+    }
+}
+
+impl<S> List<S> {
+    /// Rule 2: what the last one out takes along.
+    fn last_words(&mut self) -> Option<Arc<S>> {
+        if self.closed && self.live.is_none() && self.swept.is_none() {
+            self.keep_alive.take()
+        } else {
+            None
+        }
+    }
+}
+
+impl<S> fmt::Debug for Home<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let closed = self.list.try_lock().map(|list| list.closed);
+        f.debug_struct("Home").field("closed", &closed).finish_non_exhaustive()
+    }
+}
+
+/// What a dump shows of a task.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskView {
+    /// Its id.
+    pub id: Id,
+    /// Where it was spawned.
+    pub spawned_at: &'static Location<'static>,
+    /// Its state a moment ago.
+    pub state: Snapshot,
+}
+
+fn next(header: NonNull<Header>) -> Option<NonNull<Header>> {
+    // SAFETY: the caller holds the home's lock (rule 1).
+    header_of(&header).links.next.with(|link| unsafe { *link })
+}
+
+fn previous(header: NonNull<Header>) -> Option<NonNull<Header>> {
+    // SAFETY: the caller holds the home's lock (rule 1).
+    header_of(&header).links.previous.with(|link| unsafe { *link })
+}
+
+fn set_next(header: NonNull<Header>, to: Option<NonNull<Header>>) {
+    // SAFETY: the caller holds the home's lock (rule 1).
+    header_of(&header).links.next.with_mut(|link| unsafe { *link = to });
+}
+
+fn set_previous(header: NonNull<Header>, to: Option<NonNull<Header>>) {
+    // SAFETY: the caller holds the home's lock (rule 1).
+    header_of(&header).links.previous.with_mut(|link| unsafe { *link = to });
+}
+
+fn push(head: &mut Option<NonNull<Header>>, header: NonNull<Header>) {
+    if let Some(first) = *head {
+        set_previous(first, Some(header));
+    }
+    set_next(header, *head);
+    set_previous(header, None);
+    *head = Some(header);
+}
+
+/// Takes a cell out of whichever of the two lists it is in.
+fn remove(
+    live: &mut Option<NonNull<Header>>,
+    swept: &mut Option<NonNull<Header>>,
+    header: NonNull<Header>,
+) {
+    let (before, after) = (previous(header), next(header));
+    if let Some(after) = after {
+        set_previous(after, before);
+    }
+    match before {
+        Some(before) => set_next(before, after),
+        None if *live == Some(header) => *live = after,
+        None => *swept = after,
+    }
+}

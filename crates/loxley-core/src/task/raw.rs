@@ -1,0 +1,386 @@
+//! The cell: layout, type-erased functions, and running a task.
+//!
+//! The rules that the SAFETY comments cite are those of `task.rs`.
+
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, Waker};
+
+use super::id::with_current;
+use super::owned::{Home, Links, Schedule};
+use super::state::{Completed, Idle, Start, State};
+use super::{Id, JoinError, waker, wake_caught};
+use crate::budget;
+use crate::primitive::UnsafeCell;
+
+/// What every reference may read, whatever the task's type (rule 1).
+pub(super) struct Header {
+    pub(super) state: State,
+    pub(super) vtable: &'static Vtable,
+    pub(super) id: Id,
+    /// A `Home<S>`, for the `S` of the vtable (rules 5, 6, 7).
+    pub(super) home: NonNull<()>,
+    pub(super) spawned_at: &'static Location<'static>,
+    pub(super) links: Links,
+}
+
+const _: () = assert!(size_of::<Header>() <= 64, "the header fits one cache line");
+
+/// The functions that know the task's type.
+pub(super) struct Vtable {
+    /// Runs a task whose `Notified` the caller holds.
+    pub(super) run: unsafe fn(NonNull<Header>),
+    /// Drops the future of a task that the caller set RUNNING, completes it, drops the caller's reference.
+    pub(super) cancel: unsafe fn(NonNull<Header>),
+    /// Gives the task, with one reference, to the scheduler.
+    pub(super) schedule: unsafe fn(NonNull<Header>),
+    /// Moves the output to `*mut Option<Result<T, JoinError>>`.
+    pub(super) take_output: unsafe fn(NonNull<Header>, *mut ()),
+    pub(super) drop_output: unsafe fn(NonNull<Header>),
+    pub(super) join_waker: unsafe fn(NonNull<Header>) -> NonNull<JoinWaker>,
+    /// Frees the cell after its last reference.
+    pub(super) dealloc: unsafe fn(NonNull<Header>),
+}
+
+/// See *Who may touch the join waker* in `task.rs`.
+pub(super) type JoinWaker = UnsafeCell<Option<Waker>>;
+
+/// The place of the future and then of the output; which of them is there follows from the state (rules 2, 3).
+union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    output: ManuallyDrop<Result<F::Output, JoinError>>,
+}
+
+#[repr(C)]
+struct Cell<F: Future> {
+    header: Header,
+    stage: UnsafeCell<Stage<F>>,
+    join_waker: JoinWaker,
+}
+
+/// Allocates a task with the three references of a new state word.
+pub(super) fn allocate<F, S>(
+    home: &Home<S>,
+    id: Id,
+    spawned_at: &'static Location<'static>,
+    future: F,
+) -> NonNull<Header>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    S: Schedule,
+{
+    let cell = Box::new(Cell {
+        header: Header {
+            state: State::new(),
+            vtable: const {
+                &Vtable {
+                    run: run::<F, S>,
+                    cancel: cancel::<F, S>,
+                    schedule: schedule::<S>,
+                    take_output: take_output::<F>,
+                    drop_output: drop_output::<F>,
+                    join_waker: join_waker::<F>,
+                    dealloc: dealloc::<F, S>,
+                }
+            },
+            id,
+            home: NonNull::from(home).cast(),
+            spawned_at,
+            links: Links::new(),
+        },
+        stage: UnsafeCell::new(Stage {
+            future: ManuallyDrop::new(future),
+        }),
+        join_waker: UnsafeCell::new(None),
+    });
+    NonNull::from(Box::leak(cell)).cast()
+}
+
+/// The right and the duty to run a task once.
+///
+/// Dropping one cancels the task: a queue that is dropped with tasks in it drops their futures.
+pub struct Notified<S: Schedule> {
+    header: NonNull<Header>,
+    scheduler: std::marker::PhantomData<fn(&S)>,
+}
+
+// SAFETY: a `Notified` is a reference count and the exclusive right to touch the stage (rules 1, 2); future and
+// output are `Send` by the bounds of `Home::spawn`.
+unsafe impl<S: Schedule> Send for Notified<S> {}
+
+impl<S: Schedule> Notified<S> {
+    /// # Safety
+    ///
+    /// The caller hands over one reference of a task of scheduler `S` that is `SCHEDULED`, and nobody else
+    /// makes a `Notified` of that transition.
+    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self {
+            header,
+            scheduler: std::marker::PhantomData,
+        }
+    }
+
+    /// Polls the future once, or drops it if the task was aborted.
+    #[inline]
+    pub fn run(self) {
+        let header = ManuallyDrop::new(self).header;
+        // SAFETY: the reference moves into the call (rule 1), which is the vtable's own (rule 7).
+        unsafe { (header_of(&header).vtable.run)(header) }
+    }
+
+    /// The address, for a slot that holds tasks as pointers.
+    pub fn into_ptr(self) -> NonNull<()> {
+        ManuallyDrop::new(self).header.cast()
+    }
+
+    /// # Safety
+    ///
+    /// `ptr` came from [`Notified::into_ptr`] of the same `S`, and is used once.
+    pub unsafe fn from_ptr(ptr: NonNull<()>) -> Self {
+        Self {
+            header: ptr.cast(),
+            scheduler: std::marker::PhantomData,
+        }
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> Id {
+        header_of(&self.header).id
+    }
+}
+
+impl<S: Schedule> Drop for Notified<S> {
+    fn drop(&mut self) {
+        let header = self.header;
+        header_of(&header).state.cancel_notified();
+        // SAFETY: as in `run`; the task finds CANCELLED and drops its future.
+        unsafe { (header_of(&header).vtable.run)(header) }
+    }
+}
+
+impl<S: Schedule> std::fmt::Debug for Notified<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let header = header_of(&self.header);
+        f.debug_struct("Notified")
+            .field("id", &header.id)
+            .field("state", &header.state)
+            .finish()
+    }
+}
+
+/// The header behind a reference that the caller holds.
+#[inline]
+pub(super) fn header_of(header: &NonNull<Header>) -> &Header {
+    // SAFETY: every `NonNull<Header>` of this module belongs to a holder of a reference, and is borrowed
+    // no longer than that reference lives (rule 1).
+    unsafe { header.as_ref() }
+}
+
+/// Gives up `count` references, and frees the cell with the last.
+#[inline]
+pub(super) fn release(header: NonNull<Header>, count: usize) {
+    if header_of(&header).state.ref_dec(count) {
+        dealloc_slow(header);
+    }
+}
+
+#[inline]
+pub(super) fn dealloc_slow(header: NonNull<Header>) {
+    // SAFETY: the last reference is gone, nobody else can reach the cell but through its home's lock,
+    // which `dealloc` takes (rules 1, 4, 7).
+    unsafe { (header_of(&header).vtable.dealloc)(header) }
+}
+
+fn home_of<S: Schedule>(header: &NonNull<Header>) -> &Home<S> {
+    // SAFETY: `allocate` stored a `Home<S>` of the vtable's `S` (rules 5, 7), which outlives the cell (rule 6).
+    unsafe { header_of(header).home.cast().as_ref() }
+}
+
+fn cell_of<F: Future>(header: &NonNull<Header>) -> &Cell<F> {
+    // SAFETY: the header is the first field of the `repr(C)` cell, whose type is the vtable's (rule 7).
+    unsafe { header.cast().as_ref() }
+}
+
+unsafe fn run<F: Future + Send + 'static, S: Schedule>(header: NonNull<Header>)
+where
+    F::Output: Send + 'static,
+{
+    if header_of(&header).state.start() == Start::Cancel {
+        // SAFETY: `start` gave the caller RUNNING.
+        return unsafe { cancel::<F, S>(header) };
+    }
+    match poll_future::<F>(&header) {
+        Poll::Ready(output) => finish::<F, S>(header, output),
+        Poll::Pending => match header_of(&header).state.idle() {
+            Idle::Done => {}
+            Idle::Reschedule => {
+                // SAFETY: `idle` left SCHEDULED and the runner's reference to this `Notified`.
+                let task = unsafe { Notified::<S>::new(header) };
+                home_of::<S>(&header).scheduler().reschedule(task);
+            }
+            // SAFETY: `idle` left the task RUNNING.
+            Idle::Cancel => unsafe { cancel::<F, S>(header) },
+        },
+    }
+}
+
+/// Polls; on `Ready` the future is dropped. A panic in either becomes the task's error.
+#[inline]
+fn poll_future<F: Future>(header: &NonNull<Header>) -> Poll<Result<F::Output, JoinError>> {
+    let cell = cell_of::<F>(header);
+    let id = cell.header.id;
+    let waker = waker::borrowed(header);
+    let mut cx = Context::from_waker(&waker);
+    let mut dropped = false;
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        with_current(id, || {
+            let output = budget::with_full(|| {
+                cell.stage.with_mut(|stage| {
+                    // SAFETY: the task is RUNNING and not complete, so the stage is ours and holds the future
+                    // (rule 2).
+                    let future: &mut F = unsafe { &mut (*stage).future };
+                    // SAFETY: the future never moves from the moment its cell is allocated until its drop.
+                    unsafe { Pin::new_unchecked(future) }.poll(&mut cx)
+                })
+            });
+            if output.is_ready() {
+                dropped = true;
+                drop_future(cell);
+            }
+            output
+        })
+    }));
+    match polled {
+        Ok(output) => output.map(Ok),
+        Err(payload) => {
+            if !dropped {
+                contain(|| with_current(id, || drop_future(cell)));
+            }
+            Poll::Ready(Err(JoinError::panic(id, payload)))
+        }
+    }
+}
+
+/// Drops the future of a task that is RUNNING and whose future is still there, on its way to an output.
+fn drop_future<F: Future>(cell: &Cell<F>) {
+    cell.stage.with_mut(|stage| {
+        // SAFETY: the task is RUNNING, so the stage is ours (rule 2); every caller does this once, stores an
+        // output next and never reads the future again.
+        unsafe { ManuallyDrop::drop(&mut (*stage).future) }
+    });
+}
+
+/// # Safety
+///
+/// The caller holds RUNNING and one reference, and the future is still there.
+unsafe fn cancel<F: Future, S: Schedule>(header: NonNull<Header>) {
+    let cell = cell_of::<F>(&header);
+    let id = cell.header.id;
+    let dropped = catch_unwind(AssertUnwindSafe(|| {
+        with_current(id, || drop_future(cell));
+    }));
+    let error = match dropped {
+        Ok(()) => JoinError::cancelled(id),
+        Err(payload) => JoinError::panic(id, payload),
+    };
+    finish::<F, S>(header, Err(error));
+}
+
+/// Stores the output, wakes the handle, gives up the references of the runner and of the owned list.
+#[inline]
+fn finish<F: Future, S: Schedule>(header: NonNull<Header>, output: Result<F::Output, JoinError>) {
+    let cell = cell_of::<F>(&header);
+    let output = ManuallyDrop::new(output);
+    cell.stage.with_mut(|stage| {
+        // SAFETY: the task is RUNNING and the future was dropped: the stage is ours and empty (rule 2).
+        unsafe { (*stage).output = output }
+    });
+    home_of::<S>(&header).scheduler().completed();
+    match cell.header.state.complete() {
+        Completed::Keep => {}
+        // SAFETY: there was no handle at the moment of completion, so the output is ours (rule 3).
+        Completed::DropOutput => unsafe { drop_output::<F>(header) },
+        Completed::WakeJoiner => {
+            // SAFETY: JOIN_WAKER was set at completion: the field is ours alone.
+            let waker = cell.join_waker.with_mut(|field| unsafe { (*field).take() });
+            if let Some(waker) = waker {
+                wake_caught(waker);
+            }
+        }
+    }
+    release(header, 2);
+}
+
+/// # Safety
+///
+/// The caller hands over one reference of a task of scheduler `S` that is `SCHEDULED`.
+unsafe fn schedule<S: Schedule>(header: NonNull<Header>) {
+    // SAFETY: by this function's own contract.
+    let task = unsafe { Notified::<S>::new(header) };
+    home_of::<S>(&header).scheduler().schedule(task);
+}
+
+/// # Safety
+///
+/// The output belongs to the caller (rule 3), who never asks again; `output` points to an
+/// `Option<Result<F::Output, JoinError>>`.
+unsafe fn take_output<F: Future>(header: NonNull<Header>, output: *mut ()) {
+    let output: *mut Option<Result<F::Output, JoinError>> = output.cast();
+    let taken = cell_of::<F>(&header).stage.with(|stage| {
+        // SAFETY: the output is there and the caller's (rule 3).
+        let stored = unsafe { &(*stage).output };
+        // SAFETY: the caller never asks again, so the value is moved out once.
+        unsafe { std::ptr::read(&raw const **stored) }
+    });
+    // SAFETY: by this function's own contract.
+    unsafe { *output = Some(taken) };
+}
+
+/// # Safety
+///
+/// The output belongs to the caller (rule 3), who never touches it again.
+unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
+    let cell = cell_of::<F>(&header);
+    contain(|| {
+        with_current(cell.header.id, || {
+            cell.stage.with_mut(|stage| {
+                // SAFETY: by this function's own contract.
+                unsafe { ManuallyDrop::drop(&mut (*stage).output) }
+            });
+        });
+    });
+}
+
+/// # Safety
+///
+/// The cell was allocated for `F` (rule 7).
+unsafe fn join_waker<F: Future>(header: NonNull<Header>) -> NonNull<JoinWaker> {
+    NonNull::from(&cell_of::<F>(&header).join_waker)
+}
+
+/// # Safety
+///
+/// The last reference is gone; the stage is empty, because the owned list's reference lasts until completion
+/// and the output then belonged to somebody who took or dropped it.
+unsafe fn dealloc<F: Future, S: Schedule>(header: NonNull<Header>) {
+    let keep_alive = home_of::<S>(&header).unlink(header);
+    // SAFETY: `allocate` leaked this very box, and nobody can reach it any more (rules 1, 4).
+    let cell = unsafe { Box::from_raw(header.cast::<Cell<F>>().as_ptr()) };
+    drop(cell);
+    // Last: this may free the scheduler, and with it the home.
+    drop(keep_alive);
+}
+
+/// Runs foreign code; a panic in it, or in the drop of that panic's payload, ends here.
+pub fn contain(foreign: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            // A payload whose drop panics is not dropped again: a worker must not unwind.
+            std::mem::forget(payload);
+        }
+    }
+}
