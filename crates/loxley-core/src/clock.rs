@@ -9,36 +9,46 @@ use std::time::{Duration, Instant};
 use crate::primitive::Arc;
 use crate::primitive::global::{AtomicU64, Ordering};
 
-/// Tells the time, in nanoseconds.
+/// Tells the time, in nanoseconds. Clones are the same clock.
 #[derive(Clone, Debug)]
-pub struct Clock {
+pub struct Clock(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     origin: Instant,
     start: u64,
-    manual: Option<Arc<AtomicU64>>,
+    manual: Option<AtomicU64>,
 }
 
 impl Clock {
     /// The machine's monotonic clock, reading `start` now.
     pub fn real(start: u64) -> Self {
-        Self {
-            origin: Instant::now(),
-            start,
-            manual: None,
-        }
+        Self::new(start, None)
     }
 
     /// A clock that reads `start` until [`Clock::advance`] moves it.
     pub fn manual(start: u64) -> Self {
-        Self {
-            manual: Some(Arc::new(AtomicU64::new(start))),
-            ..Self::real(start)
-        }
+        Self::new(start, Some(AtomicU64::new(start)))
+    }
+
+    fn new(start: u64, manual: Option<AtomicU64>) -> Self {
+        Self(Arc::new(Inner {
+            origin: Instant::now(),
+            start,
+            manual,
+        }))
+    }
+
+    /// True if both are clones of one clock: their readings can be compared.
+    #[inline]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Nanoseconds since the origin, plus the start value.
     #[inline]
     pub fn now(&self) -> u64 {
-        match &self.manual {
+        match &self.0.manual {
             None => self.to_ns(Instant::now()),
             Some(now) => now.load(Ordering::Relaxed),
         }
@@ -47,13 +57,13 @@ impl Clock {
     /// The clock's reading at `instant`; earlier instants read `start`, absurd ones `u64::MAX - 1`.
     #[inline]
     pub fn to_ns(&self, instant: Instant) -> u64 {
-        let since = instant.saturating_duration_since(self.origin);
-        self.start.saturating_add(duration_ns(since)).min(u64::MAX - 1)
+        let since = instant.saturating_duration_since(self.0.origin);
+        self.0.start.saturating_add(duration_ns(since)).min(u64::MAX - 1)
     }
 
     /// Moves a manual clock on; a real one goes its own way.
     pub fn advance(&self, by: Duration) {
-        if let Some(now) = &self.manual {
+        if let Some(now) = &self.0.manual {
             now.fetch_add(duration_ns(by), Ordering::Relaxed);
         }
     }

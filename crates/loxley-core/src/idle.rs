@@ -1,0 +1,301 @@
+//! Who sleeps, who is woken: the protocol that loses no wake and wakes as few as possible.
+//!
+//! # Words
+//!
+//! A worker is *active* (polls tasks), *searching* (looks for one in other queues) or *parked* (asleep at its
+//! station). To *announce* work is to make sure that somebody who is not busy will look for it.
+//!
+//! # Protocol
+//!
+//! Parking:
+//! - I1 enter the list of sleepers and count as parked, no longer as searching, in one change of the word.
+//! - I2 publish the park word and `fence(SeqCst)` (K1, K2 in `park.rs`).
+//! - I3 re-check every source: injector, every hint, own deadlines, own registrations, shutdown.
+//! - I4 found something: leave the list ([`Idle::unpark_self`]) and search. Else sleep.
+//!
+//! Announcing:
+//! - A1 put the task where I3 looks.
+//! - A2 `fence(SeqCst)` (pairs with I2: either I3 sees the task or A3 sees the parked worker).
+//! - A3 read the word. Somebody searches, or nobody is parked: done. A searcher either finds the task, or passes
+//!   I1 to I3 later, or finds other work and then goes through S2.
+//! - A4 under the lock take the last one out of the list, count it as searching, unpark it.
+//!
+//! Searching:
+//! - S1 a worker without work may search while less than half of the busy ones do; who was woken by A4 always
+//!   does. Who is refused parks by I1 to I4 all the same.
+//! - S2 whoever finds work stops searching *before* running anything. The last to stop announces: pushes that saw
+//!   a searcher in A3 relied on him.
+//!
+//! The most recently parked is woken first, its memory is warm; those who sit in a poller only when nobody sleeps
+//! on a futex, because they are there for their sockets and cost an eventfd write to wake.
+//!
+//! # Rejected
+//!
+//! Waking on every push: tokio's ping-pong lost half its speed to a thief that came for a task of 200 ns.
+//! A bitmap instead of the list: it forgets the order. Dozing before parking: 1.89 instead of 0.98 switches per
+//! request (zio #739). A counter of jobs as in rayon: needs a `SeqCst` access that loom does not model.
+//!
+//! Checked by `loom-tests/tests/idle.rs` and the tests below.
+
+use std::fmt;
+
+use crate::park::How;
+use crate::primitive::Mutex;
+use crate::primitive::atomic::{AtomicUsize, Ordering, fence};
+
+/// The word: searching workers in the low half, parked ones in the high half, and one bit at the top.
+const HALF: u32 = usize::BITS / 2;
+const SEARCHING: usize = 1;
+const PARKED: usize = 1 << HALF;
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// Keeps account of who is active, searching and parked.
+pub struct Idle {
+    /// Changed by read-modify-writes only; PARKED only under the lock.
+    state: AtomicUsize,
+    sleepers: Mutex<Sleepers>,
+    stations: usize,
+}
+
+#[derive(Default)]
+struct Sleepers {
+    futex: Vec<usize>,
+    poll: Vec<usize>,
+}
+
+/// What a worker is after a sleep.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unparked {
+    /// It woke by itself: an event, a deadline.
+    Active,
+    /// It was chosen by A4, or asked for it, and counts as searching.
+    Searching,
+}
+
+/// What an announcement asks of the caller.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announce {
+    /// Nothing.
+    Nobody,
+    /// Unpark the tenant of this station.
+    Wake(usize),
+    /// The runtime is shutting down: what was pushed into the injector must be dropped by its pusher.
+    Closed,
+}
+
+impl Idle {
+    /// Everybody is active.
+    pub fn new(stations: usize) -> Self {
+        Self {
+            state: AtomicUsize::new(0),
+            sleepers: Mutex::new(Sleepers::default()),
+            stations,
+        }
+    }
+
+    /// A2 to A4; the caller has done A1.
+    #[inline]
+    pub fn announce(&self) -> Announce {
+        fence(Ordering::SeqCst); // A2, pairs with I2
+        let state = self.state.load(Ordering::Relaxed); // A3
+        if state & CLOSED != 0 {
+            return Announce::Closed;
+        }
+        if searching(state) != 0 || parked(state) == 0 {
+            return Announce::Nobody;
+        }
+        self.choose()
+    }
+
+    /// A4.
+    #[cold]
+    fn choose(&self) -> Announce {
+        let mut sleepers = self.sleepers.lock();
+        // Relaxed: a searcher that appears now was chosen by somebody whose push it also finds.
+        if searching(self.state.load(Ordering::Relaxed)) != 0 {
+            return Announce::Nobody;
+        }
+        let Some(station) = sleepers.futex.pop().or_else(|| sleepers.poll.pop()) else {
+            return Announce::Nobody;
+        };
+        // AcqRel: one chain of read-modify-writes orders this change with I1 and S2.
+        self.state
+            .fetch_add(SEARCHING.wrapping_sub(PARKED), Ordering::AcqRel);
+        Announce::Wake(station)
+    }
+
+    /// S1: true if the caller, who is active, may search.
+    pub fn start_searching(&self) -> bool {
+        let state = self.state.load(Ordering::Relaxed);
+        let awake = self.stations.saturating_sub(parked(state));
+        // Advice, not a bound: two who read the same count may both go.
+        if 2 * searching(state) >= awake.max(1) {
+            return false;
+        }
+        self.state.fetch_add(SEARCHING, Ordering::AcqRel);
+        true
+    }
+
+    /// S2: the caller found work. The last searcher announces for those who relied on him.
+    pub fn stop_searching(&self) -> Announce {
+        // AcqRel: as in `choose`.
+        let before = self.state.fetch_sub(SEARCHING, Ordering::AcqRel);
+        debug_assert!(searching(before) > 0, "nobody was searching");
+        if searching(before) == 1 {
+            self.announce()
+        } else {
+            Announce::Nobody
+        }
+    }
+
+    /// I1.
+    pub fn park(&self, station: usize, how: How, was_searching: bool) {
+        let mut sleepers = self.sleepers.lock();
+        match how {
+            How::Futex => sleepers.futex.push(station),
+            How::Poll => sleepers.poll.push(station),
+        }
+        let searching = if was_searching { SEARCHING } else { 0 };
+        // AcqRel: as in `choose`. The fence of I2 follows in `Park::prepare`.
+        self.state
+            .fetch_add(PARKED.wrapping_sub(searching), Ordering::AcqRel);
+    }
+
+    /// The end of every sleep, and I4. `search`: the caller will search, if it was not chosen anyway.
+    pub fn unpark_self(&self, station: usize, search: bool) -> Unparked {
+        let mut sleepers = self.sleepers.lock();
+        let Sleepers { futex, poll } = &mut *sleepers;
+        if !remove(futex, station) && !remove(poll, station) {
+            return Unparked::Searching; // A4 took us out and counted us
+        }
+        let searching = if search { SEARCHING } else { 0 };
+        // AcqRel: as in `choose`.
+        self.state
+            .fetch_add(searching.wrapping_sub(PARKED), Ordering::AcqRel);
+        if search { Unparked::Searching } else { Unparked::Active }
+    }
+
+    /// From now on every announcement says so, and nobody parks any more.
+    pub fn close(&self) {
+        self.state.fetch_or(CLOSED, Ordering::AcqRel);
+        fence(Ordering::SeqCst); // pairs with I2 and A2
+    }
+
+    /// True once [`Idle::close`] was called.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        // Acquire: pairs with the Release in `close`.
+        self.state.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// How many are parked and how many search; for metrics and tests.
+    pub fn counts(&self) -> (usize, usize) {
+        let state = self.state.load(Ordering::Relaxed);
+        (parked(state), searching(state))
+    }
+}
+
+fn searching(state: usize) -> usize {
+    state & (PARKED - 1)
+}
+
+fn parked(state: usize) -> usize {
+    (state & !CLOSED) >> HALF
+}
+
+fn remove(list: &mut Vec<usize>, station: usize) -> bool {
+    // From the end: who parked last is woken first.
+    match list.iter().rposition(|&sleeper| sleeper == station) {
+        Some(index) => {
+            list.remove(index);
+            true
+        }
+        None => false,
+    }
+}
+
+impl fmt::Debug for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (parked, searching) = self.counts();
+        f.debug_struct("Idle")
+            .field("stations", &self.stations)
+            .field("parked", &parked)
+            .field("searching", &searching)
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests {
+    use super::*;
+
+    fn parked_pool(how: [How; 3]) -> Idle {
+        let idle = Idle::new(3);
+        for (station, how) in how.into_iter().enumerate() {
+            idle.park(station, how, false);
+        }
+        idle
+    }
+
+    #[test]
+    fn one_announcement_wakes_one_and_the_next_relies_on_it() {
+        let idle = parked_pool([How::Futex; 3]);
+        assert_eq!(idle.announce(), Announce::Wake(2));
+        assert_eq!(idle.announce(), Announce::Nobody);
+        assert_eq!(idle.counts(), (2, 1));
+    }
+
+    #[test]
+    fn those_in_a_poller_are_woken_last() {
+        let idle = parked_pool([How::Futex, How::Poll, How::Poll]);
+        let mut order = Vec::new();
+        while let Announce::Wake(station) = idle.announce() {
+            order.push(station);
+            let _ = idle.stop_searching_alone();
+        }
+        assert_eq!(order, [0, 2, 1]);
+    }
+
+    impl Idle {
+        fn stop_searching_alone(&self) -> usize {
+            self.state.fetch_sub(SEARCHING, Ordering::AcqRel)
+        }
+    }
+
+    #[test]
+    fn the_last_searcher_who_finds_work_announces() {
+        let idle = parked_pool([How::Futex; 3]);
+        assert_eq!(idle.announce(), Announce::Wake(2));
+        assert_eq!(idle.stop_searching(), Announce::Wake(1));
+    }
+
+    #[test]
+    fn a_worker_chosen_while_it_wakes_by_itself_searches() {
+        let idle = parked_pool([How::Futex; 3]);
+        assert_eq!(idle.announce(), Announce::Wake(2));
+        assert_eq!(idle.unpark_self(2, false), Unparked::Searching);
+        assert_eq!(idle.unpark_self(1, false), Unparked::Active);
+        assert_eq!(idle.counts(), (1, 1));
+    }
+
+    #[test]
+    fn at_most_half_of_the_awake_search_of_their_own_accord() {
+        let idle = Idle::new(4);
+        assert!(idle.start_searching());
+        assert!(idle.start_searching());
+        assert!(!idle.start_searching());
+        let alone = Idle::new(1);
+        assert!(alone.start_searching());
+    }
+
+    #[test]
+    fn a_closed_pool_tells_every_announcer() {
+        let idle = parked_pool([How::Futex; 3]);
+        idle.close();
+        assert_eq!(idle.announce(), Announce::Closed);
+        assert_eq!(idle.counts(), (3, 0));
+    }
+}
