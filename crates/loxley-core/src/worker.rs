@@ -1,0 +1,458 @@
+//! The loop: run tasks, look outside now and then, steal, sleep.
+//!
+//! A [`Worker`] is a state machine: [`Worker::step`] says what it did, and a thread loops over it. All it knows of
+//! the outside comes through four doors: clock, random numbers, poller, and the place to sleep.
+//!
+//! # Words
+//!
+//! *Seat*: one deque with its LIFO slot and counters, in a fixed table that thieves scan. *Station*: one poller,
+//! one timer wheel, one place to sleep. Worker *i* sits in seat *i* and is the tenant of station *i*. A *stand-in*
+//! sits in a seat of its own and is the tenant of a station whose worker blocks. A *look* is the visit to injector,
+//! poller and timers that every k-th poll is followed by.
+//!
+//! # A step
+//!
+//! - W1 the runtime is closing, or the station is recalled from this stand-in: done.
+//! - W2 a look is due: take from the injector, poll with zero timeout, fire due timers (`pace.rs` says when).
+//! - W3 run tasks: the LIFO slot first, at most [`LIFO_TURNS`] times while others wait, then the deque, until the
+//!   next look or until there are none.
+//! - W4 nothing was there: a batch from the injector.
+//! - W5 search: the others' deques, from a random one on, those whose hint says so; somebody was faster: once more.
+//! - W6 ask to park. [`Worker::park`] then goes through I1 to I4 of `idle.rs`, in the poller if sockets need
+//!   somebody there, on the futex otherwise, until the next deadline of the own wheel.
+//!
+//! Tasks woken by a look go to this worker's own slot and deque, and are announced once, when all are there.
+//!
+//! # Fairness
+//!
+//! If no poll takes longer than `MAX_SCHEDULE` and there are never more than `MAX_TASKS` tasks, a woken task runs
+//! within a time that depends on these two alone. Deques are first in, first out; a task that wakes itself goes to
+//! the tail; the slot is passed over every [`LIFO_TURNS`] polls; injector, sockets and timers are looked at every
+//! k-th poll, whatever was stolen in between.
+//!
+//! # `block_in_place`
+//!
+//! - B1 the slot's task moves to the deque, where peers find it, and the station is offered to a stand-in.
+//! - B2 the closure runs; what it wakes or spawns goes to the injector, as from outside.
+//! - B3 the station is recalled; the worker goes on with its task at once, and waits for its station only when it
+//!   wants to look or to park.
+//!
+//! # Rejected
+//!
+//! A clock read per poll: 29 ns, as much as the rest of a short poll. An inbox per worker: what thieves cannot
+//! reach becomes a tail (tokio 0.1 #750). Looking at every slot when stealing: see Q5 in `queue.rs`.
+//!
+//! Checked by `tests/worker_*.rs`, `tests/runtime_*.rs`, and the models of queue, idle and park.
+
+mod block;
+mod counters;
+mod pace;
+mod scheduler;
+mod sleep;
+mod steal;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+pub use block::block_in_place;
+pub use counters::Counters;
+pub use scheduler::{Config, Hook, Scheduler, Seat, Station, Task};
+pub use sleep::run_hook;
+
+use crate::poller::Timeout;
+use crate::primitive::{Arc, thread_local};
+use crate::queue::{Local, Push, Stolen};
+use crate::task::{WakeList, is_task_waker};
+use crate::timer::Timers;
+use pace::Pace;
+
+/// Polls of the LIFO slot in a row while the deque has tasks.
+const LIFO_TURNS: u32 = 16;
+
+/// What a step did.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Something ran, or arrived.
+    Ran,
+    /// There is nothing to do: park.
+    Idle,
+    /// Leave.
+    Done,
+}
+
+/// Something outside the queues that a worker's sleep must not miss: the root future of `block_on`.
+pub trait Interrupt {
+    /// True if it wants to be served now.
+    fn is_raised(&self) -> bool;
+}
+
+/// One thread that runs tasks.
+pub struct Worker {
+    scheduler: Arc<Scheduler>,
+    seat: Arc<Seat>,
+    /// Where it looks for events and sleeps.
+    station: usize,
+    /// Not the usual tenant of the station: leaves when recalled.
+    stand_in: bool,
+    local: Local<Task>,
+    pace: Pace,
+    /// The builder's `global_queue_interval`.
+    injector_pace: Option<Pace>,
+    lifo_turns: Cell<u32>,
+    searching: Cell<bool>,
+    /// False between `block_in_place` and the return of the station.
+    is_tenant: Cell<bool>,
+    /// In `block_in_place`: what comes now must not wait for this thread.
+    blocked: Cell<bool>,
+    /// Announcements are held back while a look's wakes are delivered.
+    holding: Cell<bool>,
+    held: Cell<bool>,
+    wakes: RefCell<WakeList>,
+    random: Cell<u32>,
+    interrupt: Option<Arc<dyn Interrupt>>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+}
+
+/// The worker that this thread is, if any.
+#[inline]
+pub fn any_current() -> Option<Rc<Worker>> {
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+}
+
+/// The worker of `scheduler` that this thread is, unless it is blocked in `block_in_place`.
+#[inline]
+pub fn current(scheduler: &Scheduler) -> Option<Rc<Worker>> {
+    any_current().filter(|worker| {
+        std::ptr::eq(Arc::as_ptr(&worker.scheduler), scheduler) && !worker.blocked.get()
+    })
+}
+
+impl Worker {
+    /// Sits down in `seat`, with the deque that belongs to it.
+    pub fn new(
+        scheduler: Arc<Scheduler>,
+        seat: usize,
+        station: usize,
+        local: Local<Task>,
+        interrupt: Option<Arc<dyn Interrupt>>,
+    ) -> Rc<Self> {
+        let config = &scheduler.config;
+        let injector_pace = config.injector_interval.map(|polls| Pace::new(Some(polls)));
+        Rc::new(Self {
+            pace: Pace::new(config.event_interval),
+            injector_pace,
+            seat: scheduler.seat(seat).clone(),
+            station,
+            stand_in: seat >= config.workers,
+            local,
+            lifo_turns: Cell::new(0),
+            searching: Cell::new(false),
+            is_tenant: Cell::new(true),
+            blocked: Cell::new(false),
+            holding: Cell::new(false),
+            held: Cell::new(false),
+            wakes: RefCell::new(WakeList::new()),
+            random: Cell::new(0x9e37_79b9 ^ ((seat as u32 + 1) << 8)),
+            interrupt,
+            scheduler,
+        })
+    }
+
+    /// Makes this thread the worker for the time of `body`.
+    pub fn enter<R>(self: &Rc<Self>, body: impl FnOnce(&Self) -> R) -> R {
+        struct Leave(Option<Rc<Worker>>);
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                let before = self.0.take();
+                let _ = CURRENT.try_with(|current| current.replace(before));
+            }
+        }
+        let _leave = Leave(CURRENT.with(|current| current.replace(Some(self.clone()))));
+        body(self)
+    }
+
+    /// The loop of a thread that does nothing else.
+    pub fn run(&self) {
+        loop {
+            match self.step() {
+                Step::Ran => {}
+                Step::Idle => self.park(),
+                Step::Done => return,
+            }
+        }
+    }
+
+    /// One step, W1 to W6.
+    pub fn step(&self) -> Step {
+        if self.should_leave() {
+            return Step::Done;
+        }
+        if self.pace.is_due() {
+            self.look();
+        }
+        if self.run_tasks() || self.take_batch() || self.search() {
+            return Step::Ran;
+        }
+        Step::Idle
+    }
+
+    /// The runtime that this worker belongs to.
+    pub fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.scheduler
+    }
+
+    /// The index of the station, which is the worker's number.
+    pub fn station_index(&self) -> usize {
+        self.station
+    }
+
+    /// True if this thread alone sleeps at its station, so that what it adds there needs no nudge.
+    pub fn is_tenant(&self) -> bool {
+        self.is_tenant.get() && !self.blocked.get()
+    }
+
+    fn station(&self) -> &Station {
+        &self.scheduler.stations[self.station]
+    }
+
+    /// The counters of this worker's seat.
+    #[inline]
+    pub fn counters(&self) -> &Counters {
+        &self.seat.counters
+    }
+
+    fn should_leave(&self) -> bool {
+        self.scheduler.idle.is_closed() || (self.stand_in && self.station().is_recalled())
+    }
+
+    /// W3: true if anything ran.
+    #[inline]
+    fn run_tasks(&self) -> bool {
+        let mut ran = false;
+        while !self.pace.is_due() {
+            let Some(task) = self.next_task() else { break };
+            self.run_task(task);
+            ran = true;
+        }
+        ran
+    }
+
+    #[inline]
+    fn next_task(&self) -> Option<Task> {
+        let queue = &self.seat.queue;
+        if self.lifo_turns.get() < LIFO_TURNS {
+            if let Some(task) = queue.slot.take() {
+                self.lifo_turns.set(self.lifo_turns.get() + 1);
+                self.counters().slot_takes.add(1);
+                return Some(task);
+            }
+        }
+        self.lifo_turns.set(0);
+        self.local.pop(queue).or_else(|| {
+            let task = queue.slot.take()?;
+            self.counters().slot_takes.add(1);
+            Some(task)
+        })
+    }
+
+    /// Polls one task; first of all the worker stops searching (S2).
+    #[inline]
+    fn run_task(&self, task: Task) {
+        if self.searching.get() {
+            self.stop_searching();
+        }
+        if !self.pace.is_due() {
+            self.pace.tick();
+        }
+        if let Some(pace) = &self.injector_pace {
+            self.keep_injector_pace(pace);
+        }
+        self.counters().polls.add(1);
+        task.run();
+    }
+
+    fn stop_searching(&self) {
+        self.searching.set(false);
+        let announce = self.scheduler.idle.stop_searching();
+        self.scheduler.carry_out(announce);
+    }
+
+    #[cold]
+    fn keep_injector_pace(&self, pace: &Pace) {
+        if pace.is_due() {
+            pace.restart(0);
+            self.take_one_injected();
+        }
+        pace.tick();
+    }
+
+    /// A task was woken or spawned by this thread: into the slot.
+    #[inline]
+    pub fn schedule(&self, task: Task) {
+        self.counters().wakes.add(1);
+        if let Some(displaced) = self.seat.queue.slot.put(task) {
+            self.push(displaced);
+        }
+    }
+
+    /// Puts a task at the tail of the deque.
+    #[inline]
+    pub fn push(&self, task: Task) {
+        match self.local.push(&self.seat.queue, task) {
+            Push::Queued => {}
+            Push::Announce => self.announce(),
+            Push::Full(task) => {
+                self.counters().spills.add(1);
+                self.scheduler.inject(task);
+            }
+        }
+    }
+
+    fn announce(&self) {
+        if self.holding.get() {
+            self.held.set(true);
+        } else {
+            self.scheduler.announce();
+        }
+    }
+
+    /// W2: looks at the outside world.
+    #[cold]
+    fn look(&self) {
+        let now = self.scheduler.clock.now();
+        self.pace.restart(now);
+        if self.injector_pace.is_none() && !self.scheduler.injector.is_empty() {
+            if self.local.has_room_for_a_batch() {
+                self.take_batch();
+            } else {
+                self.take_one_injected();
+            }
+        }
+        if self.has_station() {
+            self.poll_station(now);
+        }
+    }
+
+    fn poll_station(&self, now: u64) {
+        let station = self.station();
+        let mut wakes = self.wakes.take();
+        if let Some(poller) = station.poller.as_ref().filter(|poller| poller.registrations() > 0) {
+            // Somebody else inside is polling it for us; an error comes back at the next park.
+            let _ = poller.try_poll(Timeout::Zero, &mut wakes);
+        }
+        if station.timers.next_deadline() <= now {
+            station.timers.expire(now, &mut wakes);
+        }
+        self.deliver(wakes);
+    }
+
+    /// Wakes what a look collected: our tasks into this worker's queue, one announcement, then foreign wakers.
+    fn deliver(&self, mut wakes: WakeList) {
+        if !wakes.is_empty() {
+            self.holding.set(true);
+            wakes.wake_all(is_task_waker, || {
+                self.holding.set(false);
+                if self.held.replace(false) {
+                    self.scheduler.announce();
+                }
+            });
+        }
+        self.wakes.replace(wakes);
+    }
+
+    /// W4: a batch from the injector; the first of it runs at once.
+    fn take_batch(&self) -> bool {
+        if self.scheduler.injector.is_empty() {
+            return false;
+        }
+        let taken = self.scheduler.injector.take_into(&self.local);
+        if let Stolen::Batch(_, more) = &taken {
+            self.counters().injector_takes.add(1 + *more as u64);
+        }
+        self.run_stolen(taken)
+    }
+
+    /// Takes one task although the deque is busy, so that outsiders never wait for it to run dry.
+    fn take_one_injected(&self) {
+        if let Some(task) = self.scheduler.injector.pop() {
+            self.counters().injector_takes.add(1);
+            self.run_task(task);
+        }
+    }
+
+    /// Runs the first task of a batch and makes the others known.
+    fn run_stolen(&self, stolen: Stolen<Task>) -> bool {
+        let Stolen::Batch(task, more) = stolen else {
+            return matches!(stolen, Stolen::Retry);
+        };
+        let announce = more > 0 && self.local.publish(&self.seat.queue);
+        if self.searching.get() {
+            // S2 announces for all who relied on this searcher, the rest of the batch included.
+            self.stop_searching();
+        } else if announce {
+            self.scheduler.announce();
+        }
+        self.run_task(task);
+        true
+    }
+
+    /// The timers of this worker's station.
+    #[inline]
+    pub fn timers(&self) -> &Arc<Timers> {
+        &self.station().timers
+    }
+
+    /// Gives the seat up for now, tasks and all: on a current-thread runtime the next driver finds them.
+    pub fn stand_up(self: Rc<Self>) {
+        if self.searching.replace(false) {
+            let announce = self.scheduler.idle.stop_searching();
+            self.scheduler.carry_out(announce);
+        }
+        if let Ok(worker) = Rc::try_unwrap(self) {
+            worker.seat.queue.stand_up(worker.local);
+        }
+    }
+
+    /// Leaves the seat for good: what is still queued goes to the others, or is dropped if there are none.
+    pub fn leave(self: Rc<Self>) {
+        let queue = &self.seat.queue;
+        let tasks = queue.slot.take().into_iter();
+        for task in tasks.chain(std::iter::from_fn(|| self.local.pop(queue))) {
+            self.scheduler.injector.push(task);
+        }
+        // One announcement for all of them; a closed runtime drops them instead.
+        self.scheduler.announce();
+        if self.is_tenant.get() {
+            self.station().move_out();
+        }
+        self.stand_up();
+    }
+
+    /// A number below `limit`, good enough to choose a victim.
+    fn random_below(&self, limit: usize) -> usize {
+        // xorshift32: never 0, full period.
+        let mut x = self.random.get();
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        self.random.set(x);
+        ((u64::from(x) * limit as u64) >> 32) as usize
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("station", &self.station)
+            .field("stand_in", &self.stand_in)
+            .field("searching", &self.searching.get())
+            .field("blocked", &self.blocked.get())
+            .field("local", &self.local)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! Blocking a worker's thread on purpose: B1 to B3 of `worker.rs`.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Worker, any_current};
+
+/// How long a worker that came back waits for its station before it looks for work again.
+const RETURN: Duration = Duration::from_millis(1);
+
+/// Runs `f`, which may block, on this thread. If the thread is a worker, somebody else is called to its station
+/// meanwhile.
+pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
+    struct Return(Rc<Worker>);
+    impl Drop for Return {
+        fn drop(&mut self) {
+            self.0.take_back();
+        }
+    }
+    let Some(worker) = any_current().filter(|worker| !worker.blocked.get()) else {
+        return f();
+    };
+    worker.hand_over();
+    worker.blocked.set(true);
+    worker.scheduler.call_stand_in(worker.station);
+    let _return = Return(worker);
+    f()
+}
+
+impl Worker {
+    /// B1.
+    fn hand_over(&self) {
+        if let Some(task) = self.seat.queue.slot.take() {
+            self.push(task);
+        }
+        self.station().offer();
+        if self.is_tenant.replace(false) {
+            self.station().move_out();
+        }
+    }
+
+    /// B3.
+    fn take_back(&self) {
+        self.blocked.set(false);
+        self.station().recall();
+    }
+
+    /// True once the station is this worker's again. The stand-in leaves at its next step; while it is in the
+    /// middle of a long poll, this worker goes on looking for work and asks again.
+    pub(super) fn reclaim_station(&self) -> bool {
+        self.has_station() || {
+            self.is_tenant.set(self.station().move_in_within(RETURN));
+            self.is_tenant.get()
+        }
+    }
+
+    /// True if this thread is, or becomes without waiting, the tenant of its station.
+    pub(super) fn has_station(&self) -> bool {
+        if !self.is_tenant.get() {
+            self.is_tenant.set(self.station().move_in_within(Duration::ZERO));
+        }
+        self.is_tenant.get()
+    }
+}

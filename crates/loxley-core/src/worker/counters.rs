@@ -1,0 +1,67 @@
+//! What one seat counts about itself.
+//!
+//! Each counter has one writer, the thread that sits there, so counting is a load and a store, no locked
+//! instruction. Readers see a value that is a moment old. Pollers and timers count for themselves.
+
+use crate::primitive::CachePadded;
+use crate::primitive::atomic::{AtomicU64, Ordering};
+
+/// A number that one thread writes and everybody reads.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds; for the one writer.
+    #[inline]
+    pub fn add(&self, amount: u64) {
+        let sum = self.0.load(Ordering::Relaxed).wrapping_add(amount);
+        self.0.store(sum, Ordering::Relaxed);
+    }
+
+    /// The value a moment ago.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters of one seat, on cache lines of their own.
+#[derive(Debug, Default)]
+pub struct Counters(CachePadded<Inner>);
+
+/// One counter a line.
+#[derive(Debug, Default)]
+pub struct Inner {
+    /// Tasks polled. It moves at every poll, so it is also the sign of progress that a watcher samples.
+    pub polls: Counter,
+    /// Tasks made ready by code that ran here.
+    pub wakes: Counter,
+    /// Sleeps on the futex.
+    pub futex_parks: Counter,
+    /// Sleeps in the poller.
+    pub poller_parks: Counter,
+    /// Batches stolen from peers.
+    pub steals: Counter,
+    /// Tasks in those batches.
+    pub stolen: Counter,
+    /// Tasks taken from the injector.
+    pub injector_takes: Counter,
+    /// Tasks taken out of the LIFO slot.
+    pub slot_takes: Counter,
+    /// Tasks that a full deque sent to the injector.
+    pub spills: Counter,
+    /// Tasks spawned here.
+    pub spawned: Counter,
+    /// Tasks that completed here.
+    pub completed: Counter,
+    /// Work that the safety re-check of debug builds found beside a parked worker; 0, or a wake was lost.
+    pub rechecks: Counter,
+}
+
+impl std::ops::Deref for Counters {
+    type Target = Inner;
+
+    #[inline]
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}

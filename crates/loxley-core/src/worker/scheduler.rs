@@ -1,0 +1,383 @@
+//! What all workers of a runtime share: seats, stations, injector, homes.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::counters::Counters;
+use super::current;
+use crate::clock::Clock;
+use crate::idle::{Announce, Idle};
+use crate::park::Park;
+use crate::poller::Poller;
+use crate::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::primitive::{Arc, CachePadded, Condvar, Mutex, OnceLock};
+use crate::queue::{Injector, Public};
+use crate::task::{Home, Notified, Schedule};
+use crate::timer::Timers;
+
+/// What the queues of a runtime hold.
+pub type Task = Notified<Scheduler>;
+
+/// Homes for tasks that are spawned from outside.
+const OUTSIDE_HOMES: usize = 4;
+
+/// A hook of the user's; its panics are caught.
+pub type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// Starts a stand-in for the station with this index, soon.
+pub type StandIns = Box<dyn Fn(usize) + Send + Sync>;
+
+/// What the builder decided.
+#[derive(Clone)]
+pub struct Config {
+    /// Worker threads, and stations.
+    pub workers: usize,
+    /// Seats for stand-ins, beyond the workers'.
+    pub stand_ins: usize,
+    /// Polls between two looks at the poller; measured if `None`.
+    pub event_interval: Option<u32>,
+    /// Polls between two looks at the injector; with the poller's if `None`.
+    pub injector_interval: Option<u32>,
+    /// Before a worker sleeps.
+    pub on_park: Option<Hook>,
+    /// After it slept.
+    pub on_unpark: Option<Hook>,
+}
+
+/// One deque, one LIFO slot and their counters. Workers sit in the first ones, stand-ins in the others.
+pub struct Seat {
+    /// What peers may take from.
+    pub queue: Public<Task>,
+    /// What happened here.
+    pub counters: Counters,
+}
+
+/// One place to sleep, with the sockets and timers whose home it is.
+pub struct Station {
+    /// `None` if I/O is not enabled.
+    pub poller: Option<Arc<Poller>>,
+    /// Its timers.
+    pub timers: Arc<Timers>,
+    /// Where its tenant sleeps.
+    pub park: Arc<Park>,
+    chair: Chair,
+}
+
+/// Who is the tenant of a station: one thread at a time.
+struct Chair {
+    taken: Mutex<bool>,
+    changed: Condvar,
+    /// The usual tenant wants its station back. Written under the lock of `taken`.
+    recalled: AtomicBool,
+}
+
+/// Everything that workers share.
+pub struct Scheduler {
+    pub config: Config,
+    pub clock: Clock,
+    pub idle: Idle,
+    pub injector: Injector<Task>,
+    pub stations: Box<[Station]>,
+    /// Made when first used; thieves look at the first `seats_used` of them.
+    seats: Box<[OnceLock<Arc<Seat>>]>,
+    seats_used: AtomicUsize,
+    homes: Box<[CachePadded<Home<Scheduler>>]>,
+    /// How to get a thread for a station whose worker blocks; the runtime's floor fills it.
+    stand_ins: OnceLock<StandIns>,
+    next_station: AtomicUsize,
+    /// Tasks spawned and completed by threads without a seat.
+    spawned_outside: AtomicUsize,
+    completed_outside: AtomicUsize,
+}
+
+impl Scheduler {
+    /// Makes the shared part; nobody works yet.
+    pub fn new(config: Config, clock: Clock, stations: Vec<Station>) -> Arc<Self> {
+        let workers = config.workers;
+        let seats = (0..workers + config.stand_ins).map(|_| OnceLock::new());
+        let scheduler = Arc::new_cyclic(|weak| Self {
+            idle: Idle::new(workers),
+            injector: Injector::new(),
+            stations: stations.into_boxed_slice(),
+            seats: seats.collect(),
+            seats_used: AtomicUsize::new(0),
+            homes: (0..workers + OUTSIDE_HOMES)
+                .map(|_| CachePadded::new(Home::new(weak)))
+                .collect(),
+            stand_ins: OnceLock::new(),
+            next_station: AtomicUsize::new(0),
+            spawned_outside: AtomicUsize::new(0),
+            completed_outside: AtomicUsize::new(0),
+            config,
+            clock,
+        });
+        for index in 0..workers {
+            scheduler.seat(index);
+        }
+        for home in &scheduler.homes {
+            home.open(&scheduler);
+        }
+        scheduler
+    }
+
+    /// The seat `index`, made if it is its first use.
+    pub fn seat(&self, index: usize) -> &Arc<Seat> {
+        let seat = self.seats[index].get_or_init(|| {
+            Arc::new(Seat {
+                queue: Public::new(),
+                counters: Counters::default(),
+            })
+        });
+        // Relaxed: whoever sits down here announces its work, and thieves may come a moment late.
+        self.seats_used.fetch_max(index + 1, Ordering::Relaxed);
+        seat
+    }
+
+    /// Seats that have ever been used.
+    pub fn seats(&self) -> impl ExactSizeIterator<Item = &Arc<Seat>> {
+        let used = self.seats_used.load(Ordering::Relaxed);
+        (0..used).map(|index| self.seat(index))
+    }
+
+    /// The seats that stand-ins use.
+    pub fn stand_in_seats(&self) -> std::ops::Range<usize> {
+        self.config.workers..self.seats.len()
+    }
+
+    /// How many seats a thief looks at.
+    #[inline]
+    pub fn seats_used(&self) -> usize {
+        self.seats_used.load(Ordering::Relaxed)
+    }
+
+    /// Every list of tasks.
+    pub fn homes(&self) -> impl Iterator<Item = &Home<Self>> {
+        self.homes.iter().map(|home| &**home)
+    }
+
+    /// The list for tasks spawned by a worker.
+    #[inline]
+    pub fn home_of_station(&self, station: usize) -> &Home<Self> {
+        &self.homes[station]
+    }
+
+    /// A list for a task spawned from outside, in turn.
+    pub fn outside_home(&self) -> &Home<Self> {
+        let turn = self.spawned_outside.fetch_add(1, Ordering::Relaxed);
+        &self.homes[self.config.workers + turn % OUTSIDE_HOMES]
+    }
+
+    /// Tasks spawned and completed by threads without a seat.
+    pub fn outside_counts(&self) -> (u64, u64) {
+        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
+        (count(&self.spawned_outside), count(&self.completed_outside))
+    }
+
+    /// Says how stand-ins are started; the first call counts.
+    pub fn set_stand_ins(&self, start: StandIns) {
+        let _ = self.stand_ins.set(start);
+    }
+
+    /// Gets somebody for a station whose worker is about to block.
+    pub fn call_stand_in(&self, station: usize) {
+        if let Some(start) = self.stand_ins.get() {
+            start(station);
+        }
+    }
+
+    /// A station for a socket or timer of somebody who has none, in turn.
+    pub fn any_station(&self) -> usize {
+        self.next_station.fetch_add(1, Ordering::Relaxed) % self.stations.len()
+    }
+
+    /// The station with the fewest registrations: where a new connection goes.
+    ///
+    /// Stealing does not spread connections: a woken task runs where its socket is registered before any thief
+    /// sees it (tokio #683, zio #581). So they are spread when they come.
+    pub fn least_registered(&self) -> usize {
+        let count = self.stations.len();
+        let start = self.any_station();
+        let registrations = |&index: &usize| {
+            let poller = self.stations[index].poller.as_ref();
+            poller.map_or(0, |poller| poller.registrations())
+        };
+        let in_turn = (0..count).map(|offset| (start + offset) % count);
+        in_turn.min_by_key(registrations).unwrap_or(0)
+    }
+
+    /// A task from somebody without a seat, or from a full deque.
+    pub fn inject(&self, task: Task) {
+        self.injector.push(task);
+        self.announce();
+    }
+
+    /// Makes sure that somebody looks for the work just published.
+    #[inline]
+    pub fn announce(&self) {
+        let announce = self.idle.announce();
+        self.carry_out(announce);
+    }
+
+    /// Does what an announcement asks for.
+    #[inline]
+    pub fn carry_out(&self, announce: Announce) {
+        match announce {
+            Announce::Nobody => {}
+            Announce::Wake(station) => {
+                self.stations[station].park.unpark();
+            }
+            Announce::Closed => self.drain_injector(),
+        }
+    }
+
+    /// Drops every task that waits for a worker: there will be none.
+    #[cold]
+    pub fn drain_injector(&self) {
+        while let Some(task) = self.injector.pop() {
+            drop(task);
+        }
+    }
+
+    /// True if there is a task that a parking worker should not sleep over (I3 in `idle.rs`).
+    pub fn has_work(&self) -> bool {
+        !self.injector.is_empty() || self.seats().any(|seat| seat.queue.has_work_before_park())
+    }
+
+    /// True if there is a task that no thread is awake for: the injector's, or a parked seat's own.
+    pub fn has_stranded_work(&self) -> bool {
+        let parked = |(station, seat): (&Station, &Arc<Seat>)| {
+            station.park.is_parked() && seat.queue.has_work_before_park()
+        };
+        !self.injector.is_empty() || self.stations.iter().zip(self.seats()).any(parked)
+    }
+
+    /// Ends every sleep.
+    pub fn unpark_all(&self) {
+        for station in &self.stations {
+            station.park.unpark();
+        }
+    }
+}
+
+impl Schedule for Scheduler {
+    #[inline]
+    fn schedule(&self, task: Task) {
+        match current(self) {
+            Some(worker) => worker.schedule(task),
+            None => self.inject(task),
+        }
+    }
+
+    #[inline]
+    fn reschedule(&self, task: Task) {
+        match current(self) {
+            Some(worker) => worker.push(task),
+            None => self.inject(task),
+        }
+    }
+
+    #[inline]
+    fn completed(&self) {
+        match current(self) {
+            Some(worker) => worker.counters().completed.add(1),
+            None => {
+                self.completed_outside.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Station {
+    /// Puts a station together.
+    pub fn new(poller: Option<Arc<Poller>>, timers: Arc<Timers>) -> Self {
+        let kicked = poller.clone();
+        let park = Arc::new(Park::new(Box::new(move || {
+            if let Some(poller) = &kicked {
+                poller.kick();
+            }
+        })));
+        if let Some(poller) = &poller {
+            poller.set_park(park.clone());
+        }
+        timers.set_park(park.clone());
+        Self {
+            poller,
+            timers,
+            park,
+            chair: Chair {
+                taken: Mutex::new(false),
+                changed: Condvar::new(),
+                recalled: AtomicBool::new(false),
+            },
+        }
+    }
+
+    /// Registrations that need somebody in the poller.
+    #[inline]
+    pub fn registrations(&self) -> usize {
+        self.poller.as_ref().map_or(0, |poller| poller.registrations())
+    }
+
+    /// The usual tenant moves in, if the one before leaves within `limit`.
+    pub fn move_in_within(&self, limit: Duration) -> bool {
+        let mut taken = self.chair.taken.lock();
+        if *taken && !limit.is_zero() {
+            let _ = self.chair.changed.wait_for(&mut taken, limit);
+        }
+        let free = !*taken;
+        *taken = true;
+        free
+    }
+
+    /// A stand-in moves in as soon as nobody is there; false if it was recalled before.
+    pub fn stand_in(&self) -> bool {
+        let mut taken = self.chair.taken.lock();
+        while *taken && !self.is_recalled() {
+            self.chair.changed.wait(&mut taken);
+        }
+        if self.is_recalled() {
+            return false;
+        }
+        *taken = true;
+        true
+    }
+
+    /// The tenant leaves.
+    pub fn move_out(&self) {
+        *self.chair.taken.lock() = false;
+        self.chair.changed.notify_all();
+    }
+
+    /// Lets stand-ins in from now on.
+    pub fn offer(&self) {
+        let _taken = self.chair.taken.lock();
+        self.chair.recalled.store(false, Ordering::Relaxed);
+    }
+
+    /// Asks the stand-in, if there is one, to leave, and keeps late ones out.
+    pub fn recall(&self) {
+        {
+            let _taken = self.chair.taken.lock();
+            self.chair.recalled.store(true, Ordering::Relaxed);
+        }
+        self.chair.changed.notify_all();
+        self.park.unpark();
+    }
+
+    /// True if a stand-in should leave.
+    #[inline]
+    pub fn is_recalled(&self) -> bool {
+        // Relaxed: seen at one of the next steps; `recall` ends a sleep after it, and under the lock it is exact.
+        self.chair.recalled.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler")
+            .field("workers", &self.config.workers)
+            .field("idle", &self.idle)
+            .field("injector", &self.injector)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+//! Going to sleep without missing anything: I1 to I4 of `idle.rs` for one worker.
+
+use std::time::Duration;
+
+use super::{Hook, Worker};
+use crate::idle::Unparked;
+use crate::park::{How, NEVER, Prepared};
+use crate::poller::{PollGuard, Timeout};
+use crate::task::{WakeList, contain};
+
+/// In debug builds nobody sleeps longer than this without a look at whether a wake was lost.
+const RECHECK: Duration = Duration::from_millis(500);
+/// Work found by such a look must still be there after this time: it may just be on its way.
+const CONFIRM: Duration = Duration::from_millis(20);
+
+impl Worker {
+    /// W6: sleeps until there is something to do, and takes in what came.
+    pub fn park(&self) {
+        run_hook(self.scheduler.config.on_park.as_ref());
+        // The hook may have woken a task (tokio #8222), and who is no tenant waits for its station here.
+        if !self.has_own_work() && self.reclaim_station() {
+            self.sleep_at_station();
+        }
+        run_hook(self.scheduler.config.on_unpark.as_ref());
+    }
+
+    fn has_own_work(&self) -> bool {
+        !self.seat.queue.slot.is_empty() || self.local.length() > 0
+    }
+
+    fn sleep_at_station(&self) {
+        let mut wakes = self.wakes.take();
+        let found = self.publish_and_sleep(&mut wakes);
+        // I4, and the end of every sleep.
+        let unparked = self.scheduler.idle.unpark_self(self.station, found);
+        self.searching.set(unparked == Unparked::Searching);
+        self.after_sleep(wakes);
+    }
+
+    /// I1 to I3; true if there was something to do, false after a sleep.
+    fn publish_and_sleep(&self, wakes: &mut WakeList) -> bool {
+        let station = self.station();
+        // The poller's lock comes first: nobody else can then consume the kick that ends the sleep.
+        let guard = match (&station.poller, station.registrations()) {
+            (Some(poller), 1..) => Some(poller.lock()),
+            _ => None,
+        };
+        let how = if guard.is_some() { How::Poll } else { How::Futex };
+        let until = station.timers.next_deadline();
+        let was_searching = self.searching.replace(false);
+        self.scheduler.idle.park(self.station, how, was_searching); // I1
+        if station.park.prepare(how, until) == Prepared::Notified {
+            return false;
+        }
+        let found = self.must_not_sleep(how, until); // I3
+        if !found {
+            self.sleep(guard, until, wakes);
+        }
+        station.park.finish();
+        found
+    }
+
+    /// I3: true if there is something to do after all.
+    fn must_not_sleep(&self, how: How, until: u64) -> bool {
+        let station = self.station();
+        self.should_leave()
+            || self.scheduler.has_work()
+            || station.timers.next_deadline() < until
+            || (how == How::Futex && station.registrations() > 0)
+            || self.interrupt.as_ref().is_some_and(|interrupt| interrupt.is_raised())
+    }
+
+    fn sleep(&self, guard: Option<PollGuard<'_>>, until: u64, wakes: &mut WakeList) {
+        let now = if until == NEVER { 0 } else { self.scheduler.clock.now() };
+        let time = (until != NEVER).then(|| Duration::from_nanos(until.saturating_sub(now)));
+        if cfg!(debug_assertions) && time.is_none_or(|time| time > RECHECK) {
+            return self.sleep_and_recheck(guard, wakes);
+        }
+        self.sleep_for(guard, time, wakes);
+    }
+
+    fn sleep_for(&self, guard: Option<PollGuard<'_>>, time: Option<Duration>, wakes: &mut WakeList) {
+        match guard {
+            None => {
+                self.counters().futex_parks.add(1);
+                self.station().park.sleep(time);
+            }
+            Some(mut guard) => {
+                self.counters().poller_parks.add(1);
+                let timeout = time.map_or(Timeout::Never, Timeout::Until);
+                if let Err(error) = guard.poll(timeout, wakes) {
+                    drop(guard);
+                    self.poller_failed(&error);
+                }
+            }
+        }
+    }
+
+    /// Debug builds: a sleep with an end, after which nothing may be left lying (P5). What is found twice, with
+    /// nobody searching, was stranded by a lost wake, and is counted.
+    #[cold]
+    fn sleep_and_recheck(&self, guard: Option<PollGuard<'_>>, wakes: &mut WakeList) {
+        self.sleep_for(guard, Some(RECHECK), wakes);
+        let stranded = |worker: &Self| {
+            wakes.is_empty()
+                && worker.station().park.is_parked()
+                && worker.scheduler.idle.counts().1 == 0
+                && worker.scheduler.has_stranded_work()
+        };
+        if stranded(self) {
+            crate::primitive::thread::sleep(CONFIRM);
+            if stranded(self) {
+                self.counters().rechecks.add(1);
+            }
+        }
+    }
+
+    fn after_sleep(&self, mut wakes: WakeList) {
+        self.pace.woke();
+        let station = self.station();
+        if station.timers.next_deadline() != NEVER {
+            let now = self.scheduler.clock.now();
+            if station.timers.next_deadline() <= now {
+                station.timers.expire(now, &mut wakes);
+            }
+        }
+        self.deliver(wakes);
+    }
+
+    /// The kernel refuses to wait on the poller. Its sockets learn it from their own calls; the worker goes on
+    /// without spinning.
+    #[cold]
+    fn poller_failed(&self, error: &std::io::Error) {
+        eprintln!("loxley: worker {} could not wait on its poller: {error}", self.station);
+        self.station().park.sleep(Some(CONFIRM));
+    }
+
+}
+
+/// Runs a hook of the user's; a panic in it is the hook's own.
+pub fn run_hook(hook: Option<&Hook>) {
+    if let Some(hook) = hook {
+        contain(|| hook());
+    }
+}
