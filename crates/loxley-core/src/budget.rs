@@ -32,6 +32,11 @@ pub(crate) fn with_full<R>(poll: impl FnOnce() -> R) -> R {
     with_limit(Some(LIMIT), poll)
 }
 
+/// Runs `f` without a budget: a closure that may block has nobody to yield to.
+pub(crate) fn without<R>(f: impl FnOnce() -> R) -> R {
+    with_limit(None, f)
+}
+
 #[inline]
 fn with_limit<R>(limit: Option<u8>, poll: impl FnOnce() -> R) -> R {
     struct Restore(Option<u8>);

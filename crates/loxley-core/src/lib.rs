@@ -1,13 +1,40 @@
-//! The machine of the loxley runtime.
+//! The machine of the loxley runtime: tasks, queues, workers, pollers, timers.
+//!
+//! Programs depend on the `loxley` crate, which has sockets, streams and macros on top of this one. This crate is
+//! for those who want to read the machine, or to build something else on it.
+//!
+//! # Reading order
+//!
+//! Floors from the ground up; imports point down only.
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | `primitive`, `clock` | what of the outside world do we use? |
+//! | `budget` | when must a task yield? |
+//! | `task` | what is a task, and who may touch what of it? |
+//! | `park` | how does a thread sleep and wake? |
+//! | `queue` | where do ready tasks wait, and how do thieves find them? |
+//! | `idle` | who sleeps, who is woken? |
+//! | `poller` | how do sockets become ready? |
+//! | `timer` | how do deadlines fire? |
+//! | `worker` | in what order does a thread do all this? |
+//! | `blocking` | where does code run that blocks? |
+//! | `runtime` | how is it started, entered and ended? |
 
 mod blocking;
 mod budget;
 mod clock;
+mod idle;
 mod park;
 mod poller;
 mod primitive;
-mod task;
+mod queue;
+pub mod runtime;
+pub mod task;
 mod timer;
+mod worker;
+
+pub use runtime::{block_in_place, spawn, spawn_blocking};
 
 /// The cooperative budget, under tokio's names.
 pub mod coop {
@@ -15,4 +42,15 @@ pub mod coop {
         Coop, RestoreOnPending, Unconstrained, consume_budget, cooperative, has_budget_remaining,
         poll_proceed, unconstrained,
     };
+}
+
+/// Descriptors in a worker's poller.
+pub mod io {
+    pub use crate::poller::{Direction, Interest, Ready, ReadyEvent, is_shutdown_error};
+    pub use crate::runtime::Source;
+}
+
+/// Deadlines.
+pub mod time {
+    pub use crate::runtime::Sleep;
 }

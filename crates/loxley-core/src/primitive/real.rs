@@ -13,7 +13,7 @@ pub mod atomic {
 
 /// Threads: named, with an optional stack size, and an error instead of a panic.
 pub mod thread {
-    pub use std::thread::{JoinHandle, panicking, yield_now};
+    pub use std::thread::{JoinHandle, panicking, sleep, yield_now};
 
     /// Starts a thread; the operating system may refuse.
     pub fn spawn<F>(

@@ -1,0 +1,216 @@
+//! The public face: building, entering and ending a runtime.
+
+mod block_on;
+mod blocking;
+mod builder;
+mod context;
+mod handle;
+mod io;
+mod metrics;
+mod shutdown;
+mod time;
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+pub use blocking::block_in_place;
+pub use builder::Builder;
+pub use context::{EnterGuard, TryCurrentError};
+pub use handle::{Handle, RuntimeFlavor};
+pub use io::Source;
+pub use metrics::RuntimeMetrics;
+pub use time::Sleep;
+
+use crate::primitive::Arc;
+use crate::task::JoinHandle;
+use crate::worker;
+use context::Entered;
+
+/// A runtime: worker threads with their queues, pollers and timers, and a pool of threads for what blocks.
+///
+/// # Shutdown
+///
+/// Dropping it ends it: every future is dropped, at its next await at the latest, and the drop waits for all
+/// threads, so a task that never yields makes it wait for ever; [`Runtime::shutdown_timeout`] and
+/// [`Runtime::shutdown_background`] do not. Closures of `spawn_blocking` that run are waited for, those that
+/// wait are cancelled.
+///
+/// # Panics
+///
+/// Dropping it where async tasks are driven panics, because the drop blocks: use
+/// [`Runtime::shutdown_background`] there.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = loxley_core::runtime::Runtime::new()?;
+/// let sum = runtime.block_on(async {
+///     let tasks: Vec<_> = (0..10).map(|n| loxley_core::spawn(async move { n })).collect();
+///     let mut sum = 0;
+///     for task in tasks {
+///         sum += task.await.unwrap();
+///     }
+///     sum
+/// });
+/// assert_eq!(sum, 45);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Runtime {
+    handle: Handle,
+    ended: bool,
+}
+
+impl Runtime {
+    /// A multi-thread runtime with sockets and timers, and one worker for each processor.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    pub fn new() -> std::io::Result<Self> {
+        Builder::new_multi_thread().enable_all().build()
+    }
+
+    fn new_from(handle: Handle) -> Self {
+        let ended = false;
+        Self { handle, ended }
+    }
+
+    /// The handle, to be cloned and kept.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// See [`Handle::spawn`].
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.spawn(future)
+    }
+
+    /// See [`Handle::spawn_blocking`].
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.handle.spawn_blocking(f)
+    }
+
+    /// Polls `future` on this thread until it is ready. On a current-thread runtime this thread also drives
+    /// everything else meanwhile; of two concurrent callers one drives and hands over when it leaves.
+    ///
+    /// # Panics
+    ///
+    /// If this thread drives async tasks already, or if the future panics; the runtime stays usable.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.handle.wait_for(future, true)
+    }
+
+    /// See [`Handle::enter`].
+    pub fn enter(&self) -> EnterGuard<'_> {
+        self.handle.enter()
+    }
+
+    /// See [`Handle::metrics`].
+    pub fn metrics(&self) -> RuntimeMetrics {
+        self.handle.metrics()
+    }
+
+    /// Ends the runtime and waits at most `limit` for its threads.
+    ///
+    /// Threads that do not come back in time are left alone: they find the end of the runtime when they do, and
+    /// clean up after themselves.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = loxley_core::runtime::Runtime::new()?;
+    /// let task = runtime.spawn(std::future::pending::<()>());
+    /// runtime.shutdown_timeout(Duration::from_secs(5));
+    /// assert!(task.is_finished());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn shutdown_timeout(mut self, limit: Duration) {
+        self.ended = true;
+        self.handle.shut_down(Some(limit));
+    }
+
+    /// Ends the runtime and waits for nobody; allowed everywhere.
+    pub fn shutdown_background(self) {
+        self.shutdown_timeout(Duration::ZERO);
+    }
+}
+
+/// Spawns a task on the runtime that this thread is in; see [`Handle::spawn`].
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let spawned_at = std::panic::Location::caller();
+    // On a worker of this runtime the shared counts are left alone: all workers would fight for their line.
+    if let Some(worker) = worker::any_current() {
+        let here = |handle: &Handle| Arc::ptr_eq(&handle.inner.scheduler, worker.scheduler());
+        if context::with_handle(here) == Ok(true) {
+            return worker.scheduler().spawn(spawned_at, future);
+        }
+    }
+    match Handle::try_current() {
+        Ok(handle) => handle.inner.scheduler.spawn(spawned_at, future),
+        Err(error) => panic!("cannot spawn a task: {error}"),
+    }
+}
+
+/// Runs a closure that may block on a thread for that purpose; see [`Handle::spawn_blocking`].
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub fn spawn_blocking<F, R>(f: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    match Handle::try_current() {
+        Ok(handle) => handle.spawn_blocking(f),
+        Err(error) => panic!("cannot spawn a blocking task: {error}"),
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        if context::entered() != Entered::Driving {
+            return self.handle.shut_down(None);
+        }
+        // Blocking here would stop the tasks that this thread drives, possibly those that we wait for.
+        self.handle.shut_down(Some(Duration::ZERO));
+        assert!(
+            std::thread::panicking(),
+            "cannot drop a runtime where async tasks are driven: the drop would block. Use \
+             `shutdown_background`, or drop it in `spawn_blocking`"
+        );
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("handle", &self.handle).finish()
+    }
+}

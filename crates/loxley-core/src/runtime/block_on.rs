@@ -1,0 +1,172 @@
+//! Waiting for one future on this thread.
+//!
+//! On the multi-thread flavour the caller's thread polls the *root* future and sleeps; the workers do the rest.
+//! On the current-thread flavour the caller becomes the worker. Of two concurrent callers one drives; the other
+//! polls its own root only, and is handed the driver's place when the first leaves:
+//!
+//! - D1 a root that is not ready tries to sit down. It got the seat: it drives until its root is ready.
+//! - D2 the seat is taken: it enters the list of those who wait, tries once more, and sleeps.
+//! - D3 a driver that leaves stands up first, and then wakes one of the list, who goes back to D1.
+//!
+//! D2's second try and D3's order make sure that a seat never stays empty while somebody waits for it: both touch
+//! the list's lock, so either the second try finds the seat empty or D3 finds the entry.
+//!
+//! Checked by `tests/runtime_current_thread.rs`.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::Handle;
+use crate::budget;
+use crate::park::{How, NEVER, Park, Prepared};
+use crate::primitive::atomic::{AtomicBool, Ordering};
+use crate::primitive::{Arc, Mutex};
+use crate::worker::{Interrupt, Step, Worker};
+
+/// What wakes a root future.
+struct Root {
+    raised: AtomicBool,
+    /// Where its thread sleeps while it does not drive.
+    park: Park,
+    /// Where it sleeps while it drives.
+    station: Option<Arc<Park>>,
+}
+
+impl Wake for Root {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Release: pairs with the Acquire in `take`.
+        if !self.raised.swap(true, Ordering::AcqRel) {
+            self.park.unpark();
+            if let Some(station) = &self.station {
+                station.unpark();
+            }
+        }
+    }
+}
+
+impl Interrupt for Root {
+    fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::Relaxed)
+    }
+}
+
+impl Root {
+    fn take(&self) -> bool {
+        // Acquire: pairs with the Release in `wake_by_ref`. Looking first spares the locked instruction.
+        self.is_raised() && self.raised.swap(false, Ordering::AcqRel)
+    }
+
+    fn sleep(&self) {
+        if self.park.prepare(How::Futex, NEVER) == Prepared::Ready {
+            // The wake that raised the flag also unparks: no second look is needed.
+            self.park.sleep(None);
+            self.park.finish();
+        }
+    }
+}
+
+/// Those who wait for the driver's place.
+#[derive(Default)]
+pub struct Waiting(Mutex<Vec<Arc<Root>>>);
+
+impl Handle {
+    /// Polls `future` on this thread until it is ready; `may_drive`: as the worker, if the flavour has no threads.
+    #[track_caller]
+    pub(super) fn wait_for<F: Future>(&self, future: F, may_drive: bool) -> F::Output {
+        super::context::drive(self, || {
+            let station = self.inner.scheduler.stations.first();
+            let drives = may_drive && self.inner.is_current_thread();
+            let root = Arc::new(Root {
+                raised: AtomicBool::new(true),
+                park: Park::futex_only(),
+                station: station.filter(|_| drives).map(|station| station.park.clone()),
+            });
+            let waker = Waker::from(root.clone());
+            let mut cx = Context::from_waker(&waker);
+            let mut future = pin!(future);
+            let mut poll = || match root.take() {
+                true => budget::with_full(|| future.as_mut().poll(&mut cx)),
+                false => Poll::Pending,
+            };
+            loop {
+                if let Poll::Ready(output) = poll() {
+                    return output;
+                }
+                if !drives {
+                    root.sleep();
+                } else if let Some(output) = self.drive_or_wait(&root, &mut poll) {
+                    return output;
+                }
+            }
+        })
+    }
+
+    /// D1 and D2.
+    fn drive_or_wait<T>(&self, root: &Arc<Root>, poll: impl FnMut() -> Poll<T>) -> Option<T> {
+        let waiting = &self.inner.waiting.0;
+        let worker = self.sit_down(root).or_else(|| {
+            waiting.lock().push(root.clone());
+            self.sit_down(root)
+        });
+        let output = match worker {
+            Some(worker) => self.drive(worker, root, poll),
+            None => {
+                root.sleep();
+                None
+            }
+        };
+        waiting.lock().retain(|waiter| !Arc::ptr_eq(waiter, root));
+        output
+    }
+
+    fn sit_down(&self, root: &Arc<Root>) -> Option<std::rc::Rc<Worker>> {
+        let scheduler = &self.inner.scheduler;
+        let local = scheduler.seat(0).queue.sit_down()?;
+        let interrupt: Arc<dyn Interrupt> = root.clone();
+        Some(Worker::new(scheduler.clone(), 0, 0, local, Some(interrupt)))
+    }
+
+    fn drive<T>(
+        &self,
+        worker: std::rc::Rc<Worker>,
+        root: &Arc<Root>,
+        mut poll: impl FnMut() -> Poll<T>,
+    ) -> Option<T> {
+        // D3, also if a hook or the root panics.
+        struct StandUp<'a>(Option<std::rc::Rc<Worker>>, &'a Waiting);
+        impl Drop for StandUp<'_> {
+            fn drop(&mut self) {
+                if let Some(worker) = self.0.take() {
+                    worker.stand_up();
+                }
+                let next = self.1.0.lock().pop();
+                if let Some(next) = next {
+                    next.park.unpark();
+                }
+            }
+        }
+        let seated = StandUp(Some(worker.clone()), &self.inner.waiting);
+        let output = worker.enter(|worker| {
+            loop {
+                if root.is_raised() {
+                    if let Poll::Ready(output) = poll() {
+                        return Some(output);
+                    }
+                }
+                match worker.step() {
+                    Step::Ran => {}
+                    Step::Idle => worker.park(),
+                    Step::Done => return None,
+                }
+            }
+        });
+        drop(worker);
+        drop(seated);
+        output
+    }
+}

@@ -1,0 +1,172 @@
+//! `spawn_blocking` and `block_in_place`: closures as tasks of the blocking pool.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::Handle;
+use super::context::{self, Entered};
+use crate::blocking::{BlockingPool, Job};
+use crate::budget;
+use crate::primitive::atomic::{AtomicUsize, Ordering};
+use crate::primitive::{Arc, CachePadded};
+use crate::task::{Home, Id, JoinHandle, Notified, Schedule};
+use crate::worker::{self, Worker};
+
+/// Lists of closures, so that one lock is not shared by all who spawn.
+const HOMES: usize = 4;
+
+/// The scheduler of closures: each is run once, so nothing is ever scheduled again.
+pub struct BlockingTasks {
+    homes: [CachePadded<Home<BlockingTasks>>; HOMES],
+    next: AtomicUsize,
+}
+
+impl BlockingTasks {
+    pub(super) fn new() -> Arc<Self> {
+        let tasks = Arc::new_cyclic(|weak| Self {
+            homes: [(); HOMES].map(|()| CachePadded::new(Home::new(weak))),
+            next: AtomicUsize::new(0),
+        });
+        for home in &tasks.homes {
+            home.open(&tasks);
+        }
+        tasks
+    }
+
+    pub(super) fn spawn<F, R>(
+        &self,
+        pool: &Arc<BlockingPool>,
+        spawned_at: &'static Location<'static>,
+        f: F,
+    ) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let home = &self.homes[turn % HOMES];
+        let (task, handle) = home.spawn(Id::next(), spawned_at, Closure(Some(f)));
+        if let Some(task) = task {
+            // Refused: the job was dropped, and the handle says `cancelled`.
+            let _ = pool.submit(Box::new(BlockingJob(task)));
+        }
+        handle
+    }
+
+    /// Shutdown: the lists let go of this structure once their last cell is gone.
+    pub(super) fn close(&self) {
+        for home in &self.homes {
+            home.close();
+            home.cancel_all();
+        }
+    }
+}
+
+impl Schedule for BlockingTasks {
+    fn schedule(&self, task: Notified<Self>) {
+        // A closure is never idle: it is queued, running or complete.
+        debug_assert!(false, "a blocking task was woken: {task:?}");
+    }
+
+    fn reschedule(&self, task: Notified<Self>) {
+        debug_assert!(false, "a blocking task asked to run again: {task:?}");
+    }
+
+    fn completed(&self) {}
+}
+
+struct BlockingJob(Notified<BlockingTasks>);
+
+impl Job for BlockingJob {
+    fn run(self: Box<Self>) {
+        self.0.run();
+    }
+
+    fn cancel(self: Box<Self>) {
+        // Dropping what has not run cancels it.
+        drop(self.0);
+    }
+}
+
+/// A closure in the shape of a future that is ready at its first poll.
+struct Closure<F>(Option<F>);
+
+impl<F> Unpin for Closure<F> {}
+
+impl<F: FnOnce() -> R, R> Future for Closure<F> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
+        let f = self.0.take().expect("a blocking task runs once");
+        Poll::Ready(budget::without(f))
+    }
+}
+
+/// A worker loop on a thread of the blocking pool, while a worker blocks in place.
+struct StandIn {
+    handle: Handle,
+    station: usize,
+}
+
+impl Job for StandIn {
+    fn run(self: Box<Self>) {
+        let scheduler = &self.handle.inner.scheduler;
+        let station = &scheduler.stations[self.station];
+        if scheduler.idle.is_closed() || !station.stand_in() {
+            return;
+        }
+        let seats = scheduler.stand_in_seats();
+        let seated = seats
+            .map(|seat| (seat, scheduler.seat(seat).queue.sit_down()))
+            .find_map(|(seat, local)| Some((seat, local?)));
+        let Some((seat, local)) = seated else {
+            return station.move_out();
+        };
+        let worker = Worker::new(scheduler.clone(), seat, self.station, local, None);
+        context::with_entered(Entered::Driving, || worker.enter(Worker::run));
+        worker.leave();
+    }
+
+    fn cancel(self: Box<Self>) {}
+}
+
+/// Runs a closure that may block on this very thread, while another thread takes over the rest of the worker's
+/// work: its queue, its sockets and its timers.
+///
+/// The task itself makes no progress meanwhile, nor does anything polled inside it. Outside a worker thread the
+/// closure is simply run. In the closure `Runtime::block_on` and `Handle::block_on` are allowed.
+///
+/// # Panics
+///
+/// On a current-thread runtime: there is no other thread to take over.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = loxley_core::runtime::Runtime::new()?;
+/// let task = runtime.spawn(async { loxley_core::block_in_place(|| 5) });
+/// assert_eq!(runtime.block_on(task).unwrap(), 5);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn block_in_place<F: FnOnce() -> R, R>(f: F) -> R {
+    if context::entered() != Entered::Driving {
+        return f();
+    }
+    let handle = Handle::current();
+    assert!(
+        !handle.inner.is_current_thread(),
+        "`block_in_place` needs a multi-thread runtime: on a current-thread runtime nobody could take over. \
+         Use `spawn_blocking`"
+    );
+    worker::block_in_place(|| context::with_entered(Entered::MayBlock, || budget::without(f)))
+}
+
+/// Gets somebody for `station`, whose worker is about to block.
+pub(super) fn start_stand_in(handle: Handle, station: usize) {
+    let pool = handle.inner.blocking.clone();
+    // At shutdown the pool refuses, and nobody needs a stand-in.
+    let _ = pool.submit(Box::new(StandIn { handle, station }));
+}

@@ -1,0 +1,382 @@
+//! Making a runtime.
+
+use std::fmt;
+use std::io;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::blocking::{BlockingTasks, start_stand_in};
+use super::block_on::Waiting;
+use super::context::{self, Entered};
+use super::handle::Inner;
+use super::shutdown::{self, Threads};
+use super::{Handle, Runtime, RuntimeFlavor};
+use crate::blocking::{self, BlockingPool};
+use crate::clock::Clock;
+use crate::poller::Poller;
+use crate::primitive::{Arc, Weak, thread};
+use crate::timer::Timers;
+use crate::worker::{Config, Hook, Scheduler, Station, Worker, run_hook};
+
+/// Overrides the default number of workers.
+const WORKERS_VARIABLE: &str = "LOXLEY_WORKER_THREADS";
+/// Forces the portable poller.
+const PORTABLE_VARIABLE: &str = "LOXLEY_PORTABLE";
+
+/// How threads are named.
+type Namer = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Makes a [`Runtime`], with choices.
+///
+/// # Examples
+///
+/// ```
+/// use loxley_core::runtime::Builder;
+///
+/// let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+/// assert_eq!(runtime.metrics().num_workers(), 2);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Builder {
+    flavor: RuntimeFlavor,
+    workers: Option<usize>,
+    max_blocking_threads: usize,
+    keep_alive: Duration,
+    stack_size: Option<usize>,
+    namer: Namer,
+    name: Option<String>,
+    enable_io: bool,
+    enable_time: bool,
+    portable: bool,
+    event_interval: Option<u32>,
+    injector_interval: Option<u32>,
+    on_start: Option<Hook>,
+    on_stop: Option<Hook>,
+    on_park: Option<Hook>,
+    on_unpark: Option<Hook>,
+}
+
+impl Builder {
+    /// A runtime with worker threads of its own, as many as [`Builder::worker_threads`] says.
+    ///
+    /// Sockets and timers are off until `enable_io`, `enable_time` or [`Builder::enable_all`] is called.
+    #[must_use]
+    pub fn new_multi_thread() -> Self {
+        Self::new(RuntimeFlavor::MultiThread)
+    }
+
+    /// A runtime with one worker and no thread for it: `Runtime::block_on` drives it on the caller's.
+    ///
+    /// Of two concurrent `block_on` one drives, and hands over when it leaves. Spawned futures must be `Send`.
+    #[must_use]
+    pub fn new_current_thread() -> Self {
+        Self::new(RuntimeFlavor::CurrentThread)
+    }
+
+    fn new(flavor: RuntimeFlavor) -> Self {
+        Self {
+            flavor,
+            workers: None,
+            max_blocking_threads: 512,
+            keep_alive: Duration::from_secs(10),
+            stack_size: None,
+            namer: Arc::new(|| "loxley-worker".into()),
+            name: None,
+            enable_io: false,
+            enable_time: false,
+            portable: std::env::var_os(PORTABLE_VARIABLE).is_some_and(|value| value == "1"),
+            event_interval: None,
+            injector_interval: None,
+            on_start: None,
+            on_stop: None,
+            on_park: None,
+            on_unpark: None,
+        }
+    }
+
+    /// Enables sockets: each worker gets a poller. Without it, making a socket panics.
+    pub fn enable_io(&mut self) -> &mut Self {
+        self.enable_io = true;
+        self
+    }
+
+    /// Enables timers. Without it, making a sleep panics.
+    pub fn enable_time(&mut self) -> &mut Self {
+        self.enable_time = true;
+        self
+    }
+
+    /// Enables sockets and timers.
+    pub fn enable_all(&mut self) -> &mut Self {
+        self.enable_io().enable_time()
+    }
+
+    /// Sets the number of worker threads of the multi-thread flavour; the other always has one worker.
+    ///
+    /// Unit: threads, at least 1. Default: the environment variable `LOXLEY_WORKER_THREADS`, else the number of
+    /// processors that this process may use, read once, when the runtime is built.
+    ///
+    /// # Panics
+    ///
+    /// If `workers` is 0: nobody would run the tasks.
+    #[track_caller]
+    pub fn worker_threads(&mut self, workers: usize) -> &mut Self {
+        assert!(workers > 0, "worker_threads must be at least 1: nobody would run the tasks");
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Sets the most threads that `spawn_blocking` and the stand-ins of `block_in_place` use together.
+    ///
+    /// Unit: threads, at least 1. Default: 512. They are started when needed; jobs beyond them wait.
+    ///
+    /// # Panics
+    ///
+    /// If `threads` is 0: blocking jobs would wait for ever.
+    #[track_caller]
+    pub fn max_blocking_threads(&mut self, threads: usize) -> &mut Self {
+        assert!(threads > 0, "max_blocking_threads must be at least 1: blocking jobs would wait for ever");
+        self.max_blocking_threads = threads;
+        self
+    }
+
+    /// Sets how long a thread of the blocking pool waits for a job before it ends. Default: 10 s.
+    pub fn thread_keep_alive(&mut self, duration: Duration) -> &mut Self {
+        self.keep_alive = duration;
+        self
+    }
+
+    /// Names the threads. Default: `loxley-worker`. Linux shows the first 15 bytes.
+    pub fn thread_name(&mut self, name: impl Into<String>) -> &mut Self {
+        let name = name.into();
+        self.thread_name_fn(move || name.clone())
+    }
+
+    /// Names each thread by calling `name`, on the thread that starts it.
+    pub fn thread_name_fn<F>(&mut self, name: F) -> &mut Self
+    where
+        F: Fn() -> String + Send + Sync + 'static,
+    {
+        self.namer = Arc::new(name);
+        self
+    }
+
+    /// Names the runtime, for `Debug` and reports. Default: no name.
+    pub fn name(&mut self, name: impl Into<String>) -> &mut Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the stack size of all threads. Unit: bytes. Default: the standard library's, 2 MiB.
+    pub fn thread_stack_size(&mut self, bytes: usize) -> &mut Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Runs `hook` on each thread of the runtime before it does anything else. A panic in it is contained.
+    pub fn on_thread_start<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
+        self.on_start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Runs `hook` on each thread of the runtime before it ends. A panic in it is contained.
+    pub fn on_thread_stop<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
+        self.on_stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// Runs `hook` on a worker before it sleeps. It may wake or spawn tasks: the worker then runs them. A panic in
+    /// it is contained.
+    pub fn on_thread_park<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
+        self.on_park = Some(Arc::new(hook));
+        self
+    }
+
+    /// Runs `hook` on a worker after it slept. A panic in it is contained.
+    pub fn on_thread_unpark<F: Fn() + Send + Sync + 'static>(&mut self, hook: F) -> &mut Self {
+        self.on_unpark = Some(Arc::new(hook));
+        self
+    }
+
+    /// Fixes how many tasks a worker polls between two looks at its sockets and timers.
+    ///
+    /// Unit: polls, at least 1. Default: as many as take about 100 µs, by a moving average, at most 1024.
+    /// A small value notices sockets and timers sooner; a large one makes fewer system calls.
+    ///
+    /// # Panics
+    ///
+    /// If `polls` is 0: the worker would never run a task.
+    #[track_caller]
+    pub fn event_interval(&mut self, polls: u32) -> &mut Self {
+        assert!(polls > 0, "event_interval must be at least 1: the worker would never run a task");
+        self.event_interval = Some(polls);
+        self
+    }
+
+    /// Fixes how many tasks a worker polls between two looks at the queue of tasks from outside.
+    ///
+    /// Unit: polls, at least 1. Default: at every look at sockets and timers.
+    ///
+    /// # Panics
+    ///
+    /// If `polls` is 0.
+    #[track_caller]
+    pub fn global_queue_interval(&mut self, polls: u32) -> &mut Self {
+        assert!(polls > 0, "global_queue_interval must be at least 1");
+        self.injector_interval = Some(polls);
+        self
+    }
+
+    /// Forces the poller that uses nothing but what all systems share: its timers round up to milliseconds.
+    ///
+    /// Default: the environment variable `LOXLEY_PORTABLE` is `1`. On Linux it exists to be tested.
+    pub fn portable(&mut self, portable: bool) -> &mut Self {
+        self.portable = portable;
+        self
+    }
+
+    /// Starts the runtime.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refused a poller or a thread; the error names which. What had been started is
+    /// stopped again.
+    pub fn build(&mut self) -> io::Result<Runtime> {
+        let workers = self.worker_count()?;
+        let clock = Clock::real(0);
+        let stations = (0..workers).map(|index| self.station(index, &clock));
+        let stations = stations.collect::<io::Result<Vec<_>>>()?;
+        let scheduler = Scheduler::new(self.scheduler_config(workers), clock, stations);
+        let inner = Arc::new_cyclic(|weak| Inner {
+            blocking: Arc::new(BlockingPool::new(self.blocking_config(weak.clone()))),
+            blocking_tasks: BlockingTasks::new(),
+            threads: Threads::default(),
+            waiting: Waiting::default(),
+            flavor: self.flavor,
+            name: self.name.clone(),
+            time_enabled: self.enable_time,
+            scheduler,
+        });
+        let weak = Arc::downgrade(&inner);
+        inner.scheduler.set_stand_ins(Box::new(move |station| {
+            if let Some(inner) = weak.upgrade() {
+                start_stand_in(Handle { inner }, station);
+            }
+        }));
+        // From here on, a runtime that is dropped shuts down what was started.
+        let runtime = Runtime::new_from(Handle { inner });
+        if self.flavor == RuntimeFlavor::MultiThread {
+            for index in 0..workers {
+                self.start_worker(runtime.handle(), index)?;
+            }
+        }
+        Ok(runtime)
+    }
+
+    fn worker_count(&self) -> io::Result<usize> {
+        if self.flavor == RuntimeFlavor::CurrentThread {
+            return Ok(1);
+        }
+        if let Some(workers) = self.workers {
+            return Ok(workers);
+        }
+        match std::env::var(WORKERS_VARIABLE) {
+            Ok(text) => text.trim().parse::<NonZeroUsize>().map(NonZeroUsize::get).map_err(|_| {
+                let message = format!("{WORKERS_VARIABLE} must be a whole number above 0, not {text:?}");
+                io::Error::new(io::ErrorKind::InvalidInput, message)
+            }),
+            Err(_) => Ok(std::thread::available_parallelism().map_or(1, NonZeroUsize::get)),
+        }
+    }
+
+    fn station(&self, index: usize, clock: &Clock) -> io::Result<Station> {
+        let poller = self.enable_io.then(|| Poller::new(self.portable)).transpose();
+        let poller = poller.map_err(|error| {
+            named(&error, format_args!("worker {index} could not open its poller"))
+        })?;
+        let timers = Arc::new(Timers::new(clock.clone()));
+        Ok(Station::new(poller.map(Arc::new), timers))
+    }
+
+    fn scheduler_config(&self, workers: usize) -> Config {
+        Config {
+            workers,
+            stand_ins: self.max_blocking_threads,
+            event_interval: self.event_interval,
+            injector_interval: self.injector_interval,
+            on_park: self.on_park.clone(),
+            on_unpark: self.on_unpark.clone(),
+        }
+    }
+
+    /// Threads of the blocking pool are inside the runtime too.
+    fn blocking_config(&self, runtime: Weak<Inner>) -> blocking::Config {
+        blocking::Config {
+            max_threads: self.max_blocking_threads,
+            keep_alive: self.keep_alive,
+            name: self.namer.clone(),
+            stack_size: self.stack_size,
+            on_start: self.on_start.clone(),
+            on_stop: self.on_stop.clone(),
+            enter: Arc::new(move |live| {
+                let handle = runtime.upgrade().map(|inner| Handle { inner });
+                let _guard = handle.as_ref().map(context::enter);
+                context::with_entered(Entered::MayBlock, live);
+            }),
+        }
+    }
+
+    fn start_worker(&self, handle: &Handle, index: usize) -> io::Result<()> {
+        let threads = &handle.inner.threads;
+        threads.arrive();
+        let (on_start, on_stop) = (self.on_start.clone(), self.on_stop.clone());
+        let its_handle = handle.clone();
+        let body = move || {
+            run_hook(on_start.as_ref());
+            work(&its_handle, index);
+            run_hook(on_stop.as_ref());
+        };
+        match thread::spawn((self.namer)(), self.stack_size, body) {
+            Ok(thread) => {
+                threads.started(thread);
+                Ok(())
+            }
+            Err(error) => {
+                threads.depart(|| {});
+                Err(named(&error, format_args!("worker {index} could not be started")))
+            }
+        }
+    }
+}
+
+/// A worker thread's life.
+fn work(handle: &Handle, index: usize) {
+    context::drive(handle, || {
+        let scheduler = &handle.inner.scheduler;
+        let local = scheduler.seat(index).queue.sit_down().expect("a worker's seat is its own");
+        scheduler.stations[index].move_in_within(Duration::ZERO);
+        let worker = Worker::new(scheduler.clone(), index, index, local, None);
+        worker.enter(Worker::run);
+        shutdown::retire(worker);
+    });
+    handle.inner.threads.depart(|| handle.inner.finish());
+}
+
+/// The same kind of error, with a text that says what was being done.
+fn named(error: &io::Error, what: fmt::Arguments<'_>) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("flavor", &self.flavor)
+            .field("workers", &self.workers)
+            .field("max_blocking_threads", &self.max_blocking_threads)
+            .field("keep_alive", &self.keep_alive)
+            .field("enable_io", &self.enable_io)
+            .field("enable_time", &self.enable_time)
+            .field("portable", &self.portable)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,210 @@
+//! The handle: what spawns, sockets and timers reach a runtime through.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+
+use super::block_on::Waiting;
+use super::blocking::BlockingTasks;
+use super::context::{self, EnterGuard, TryCurrentError};
+use super::metrics::RuntimeMetrics;
+use super::shutdown::Threads;
+use crate::blocking::BlockingPool;
+use crate::primitive::Arc;
+use crate::task::{Id, JoinHandle};
+use crate::timer::Timers;
+use crate::worker::{Scheduler, any_current, current};
+
+/// Which kind of runtime it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuntimeFlavor {
+    /// One worker, driven by `block_on`.
+    CurrentThread,
+    /// Worker threads of its own.
+    MultiThread,
+}
+
+/// Everything that a runtime's handles share.
+pub struct Inner {
+    pub(super) scheduler: Arc<Scheduler>,
+    pub(super) blocking: Arc<BlockingPool>,
+    pub(super) blocking_tasks: Arc<BlockingTasks>,
+    pub(super) threads: Threads,
+    pub(super) waiting: Waiting,
+    pub(super) flavor: RuntimeFlavor,
+    pub(super) name: Option<String>,
+    pub(super) time_enabled: bool,
+}
+
+impl Inner {
+    pub(super) fn is_current_thread(&self) -> bool {
+        self.flavor == RuntimeFlavor::CurrentThread
+    }
+
+    /// The station of this thread if it is a worker here, else one in turn.
+    pub(super) fn station_here(&self) -> usize {
+        match any_current() {
+            Some(worker) if Arc::ptr_eq(worker.scheduler(), &self.scheduler) => {
+                worker.station_index()
+            }
+            _ => self.scheduler.any_station(),
+        }
+    }
+
+    /// The wheel for a timer made here; `None` if timers are disabled.
+    pub(super) fn timers_here(&self) -> Option<&Arc<Timers>> {
+        let enabled = self.time_enabled;
+        enabled.then(|| &self.scheduler.stations[self.station_here()].timers)
+    }
+}
+
+/// A reference to a runtime: spawns on it, enters it, blocks on futures in it. Clones are cheap and refer to the
+/// same runtime, which does not stay up for them: tasks spawned after its shutdown are cancelled at once.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) inner: Arc<Inner>,
+}
+
+impl Handle {
+    /// The runtime that this thread is in.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime; [`Handle::try_current`] does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use loxley_core::runtime::{Handle, Runtime};
+    ///
+    /// assert!(Handle::try_current().is_err());
+    /// let runtime = Runtime::new()?;
+    /// let workers = runtime.block_on(async { Handle::current().metrics().num_workers() });
+    /// assert_eq!(workers, runtime.metrics().num_workers());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn current() -> Self {
+        match Self::try_current() {
+            Ok(handle) => handle,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The runtime that this thread is in, or why there is none.
+    pub fn try_current() -> Result<Self, TryCurrentError> {
+        context::current()
+    }
+
+    /// Spawns a task; it starts at once, whether the handle is awaited or not.
+    ///
+    /// After the runtime's shutdown the task is cancelled at once.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.inner.scheduler.spawn(Location::caller(), future)
+    }
+
+    /// Runs a closure that may block on a thread for that purpose.
+    ///
+    /// It cannot be aborted once it runs. At shutdown, closures that have not started are cancelled.
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.inner.blocking_tasks.spawn(&self.inner.blocking, Location::caller(), f)
+    }
+
+    /// Polls `future` on this thread until it is ready.
+    ///
+    /// On a current-thread runtime it does not drive sockets, timers and tasks: `Runtime::block_on` does.
+    ///
+    /// # Panics
+    ///
+    /// If this thread drives async tasks already, or if the future panics.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.wait_for(future, false)
+    }
+
+    /// Makes this runtime current on this thread while the guard lives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = loxley_core::runtime::Runtime::new()?;
+    /// let guard = runtime.enter();
+    /// let task = loxley_core::spawn(async { 1 });
+    /// drop(guard);
+    /// assert_eq!(runtime.block_on(task).unwrap(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn enter(&self) -> EnterGuard<'_> {
+        context::enter(self)
+    }
+
+    /// What the runtime counts about itself.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        RuntimeMetrics::new(self.clone())
+    }
+
+    /// Which kind of runtime this is.
+    pub fn runtime_flavor(&self) -> RuntimeFlavor {
+        self.inner.flavor
+    }
+
+    /// The builder's `name`.
+    pub fn name(&self) -> Option<&str> {
+        self.inner.name.as_deref()
+    }
+}
+
+impl Scheduler {
+    /// Spawns into the list of this thread's worker, or into one for outsiders.
+    #[inline]
+    pub(super) fn spawn<F>(
+        &self,
+        spawned_at: &'static Location<'static>,
+        future: F,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match current(self) {
+            Some(worker) => {
+                worker.counters().spawned.add(1);
+                let home = self.home_of_station(worker.station_index());
+                let (task, handle) = home.spawn(Id::next(), spawned_at, future);
+                if let Some(task) = task {
+                    worker.schedule(task);
+                }
+                handle
+            }
+            None => {
+                let home = self.outside_home();
+                let (task, handle) = home.spawn(Id::next(), spawned_at, future);
+                if let Some(task) = task {
+                    self.inject(task);
+                }
+                handle
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("flavor", &self.inner.flavor)
+            .field("name", &self.inner.name)
+            .field("scheduler", &self.inner.scheduler)
+            .finish_non_exhaustive()
+    }
+}

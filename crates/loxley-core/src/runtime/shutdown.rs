@@ -1,0 +1,150 @@
+//! The end of a runtime, in steps.
+//!
+//! - E1 the blocking pool takes no more jobs; what it has not started is cancelled. A stand-in that comes later
+//!   finds E2 done and leaves.
+//! - E2 every home is closed: a spawn from now on is cancelled at once, and its handle says so. The idle word is
+//!   closed: nobody parks any more, and who pushes into the injector drops what is there.
+//! - E3 every sleep is ended.
+//! - E4 each worker, when it comes back from its poll, cancels the idle tasks of all homes, empties its slot and
+//!   deque into the injector, and drops what is there. A task that runs elsewhere is cancelled when its poll ends.
+//! - E5 the last worker closes pollers and timers: sockets and sleeps answer with an error from then on.
+//! - E6 whoever shuts down waits for the threads that come back in time and leaves the others alone.
+//!
+//! Nothing is freed here: the shared part lives as long as any task's cell (rule 2 of `task/owned.rs`) and any
+//! handle, so a worker that comes back late, and a waker that is called years later, find live memory.
+//!
+//! Checked by `tests/runtime_shutdown.rs` and `loom-tests/tests/shutdown.rs`.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::Handle;
+use super::handle::Inner;
+use crate::primitive::{Condvar, Mutex, thread};
+use crate::task::WakeList;
+use crate::worker::Worker;
+
+/// The worker threads that have not left yet.
+#[derive(Default)]
+pub struct Threads {
+    running: Mutex<Running>,
+    left: Condvar,
+}
+
+#[derive(Default)]
+struct Running {
+    count: usize,
+    /// Of those, how many are past their last task.
+    leaving: usize,
+    handles: Vec<thread::JoinHandle<()>>,
+}
+
+impl Running {
+    /// True for the last one.
+    fn leaving(&mut self) -> bool {
+        self.leaving += 1;
+        self.leaving == self.count
+    }
+}
+
+impl Threads {
+    /// A worker is about to start.
+    pub fn arrive(&self) {
+        self.running.lock().count += 1;
+    }
+
+    /// A worker has started.
+    pub fn started(&self, handle: thread::JoinHandle<()>) {
+        self.running.lock().handles.push(handle);
+    }
+
+    /// A worker leaves, or could not be started. The last one runs `finish`, and only then is nobody left.
+    pub fn depart(&self, finish: impl FnOnce()) {
+        let last = self.running.lock().leaving();
+        if last {
+            finish();
+        }
+        {
+            let mut running = self.running.lock();
+            running.count -= 1;
+            running.leaving -= 1;
+        }
+        self.left.notify_all();
+    }
+
+    /// E6: joins the threads, or gives up at the deadline.
+    fn wait(&self, deadline: Option<Instant>) -> bool {
+        let mut running = self.running.lock();
+        while running.count > 0 {
+            match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+                None => self.left.wait(&mut running),
+                Some(Duration::ZERO) => return false,
+                Some(left) => drop(self.left.wait_for(&mut running, left)),
+            }
+        }
+        let handles = std::mem::take(&mut running.handles);
+        drop(running);
+        for handle in handles {
+            // The body catches everything: there is no panic to hear about.
+            let _ = handle.join();
+        }
+        true
+    }
+}
+
+impl Handle {
+    /// E1 to E6. `wait`: how long, for ever if `None`.
+    pub(super) fn shut_down(&self, wait: Option<Duration>) {
+        let inner = &*self.inner;
+        let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
+        // A limit beyond the clock's range is no limit; one of zero is over at once.
+        inner.blocking.close(); // E1
+        inner.blocking_tasks.close();
+        for home in inner.scheduler.homes() {
+            home.close(); // E2
+        }
+        inner.scheduler.idle.close();
+        inner.scheduler.unpark_all(); // E3
+        if inner.is_current_thread() {
+            self.retire_here();
+        }
+        inner.threads.wait(deadline);
+        inner.blocking.wait(deadline);
+    }
+
+    /// E4 and E5 for a runtime without threads.
+    fn retire_here(&self) {
+        let _guard = super::context::enter(self);
+        let scheduler = &self.inner.scheduler;
+        if let Some(local) = scheduler.seat(0).queue.sit_down() {
+            retire(Worker::new(scheduler.clone(), 0, 0, local, None));
+        }
+        self.inner.finish();
+    }
+}
+
+/// E4: a worker leaves for good.
+pub fn retire(worker: Rc<Worker>) {
+    let scheduler = worker.scheduler().clone();
+    worker.leave();
+    for home in scheduler.homes() {
+        home.cancel_all();
+    }
+    scheduler.drain_injector();
+}
+
+impl Inner {
+    /// E5.
+    pub(super) fn finish(&self) {
+        let mut wakes = WakeList::new();
+        for station in &self.scheduler.stations {
+            if let Some(poller) = &station.poller {
+                poller.close(&mut wakes);
+            }
+            station.timers.close(&mut wakes);
+        }
+        // All tasks are gone; these are the wakers of `block_on` and of other runtimes.
+        wakes.wake_all(|_| false, || {});
+        self.scheduler.drain_injector();
+    }
+}

@@ -1,0 +1,180 @@
+//! The sleep that everything timed is made of.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use pin_project_lite::pin_project;
+
+use super::context;
+use crate::budget;
+use crate::primitive::Arc;
+use crate::timer::{Entry, Timers};
+use crate::worker::any_current;
+
+/// Sleeps shorter than this end at their exact deadline.
+const EXACT: Duration = Duration::from_millis(8);
+/// Longer ones may round up to a multiple of this, so that their wakes are shared.
+const COARSE_NS: u64 = 1_000_000;
+/// What stands for "never": about thirty years, as in tokio; longer sleeps saturate.
+const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+
+pin_project! {
+    /// Waits until a deadline; made by `Sleep::until` and `Sleep::after`.
+    ///
+    /// The timer is entered into the wheel of the worker that first polls it to `Pending`, and stays there until
+    /// [`Sleep::reset`]. It never fires early.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping it takes the timer out of its wheel; nothing else happens.
+    ///
+    /// # Panics
+    ///
+    /// Polling it after its runtime was shut down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let runtime = loxley_core::runtime::Runtime::new()?;
+    /// runtime.block_on(async {
+    ///     let before = Instant::now();
+    ///     loxley_core::time::Sleep::after(Duration::from_micros(300)).await;
+    ///     assert!(before.elapsed() >= Duration::from_micros(300));
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use = "a sleep does nothing unless it is awaited"]
+    pub struct Sleep {
+        deadline: Instant,
+        fire_at: u64,
+        // The wheel for a poll outside the workers.
+        timers: Arc<Timers>,
+        #[pin]
+        entry: Entry,
+    }
+}
+
+impl Sleep {
+    /// Waits until `deadline`; one that has passed is ready at the first poll.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, or if the runtime was built without `enable_time`.
+    #[track_caller]
+    pub fn until(deadline: Instant) -> Self {
+        let left = deadline.saturating_duration_since(Instant::now());
+        Self::new(deadline, left)
+    }
+
+    /// Waits for `duration`, at most for about thirty years.
+    ///
+    /// Shorter than 8 ms it is exact; a longer one may end up to 1 ms late, because timers that end in the same
+    /// millisecond then share one wake of their worker.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, or if the runtime was built without `enable_time`.
+    #[track_caller]
+    pub fn after(duration: Duration) -> Self {
+        let now = Instant::now();
+        let duration = duration.min(FAR);
+        Self::new(now.checked_add(duration).unwrap_or(now), duration)
+    }
+
+    #[track_caller]
+    fn new(deadline: Instant, left: Duration) -> Self {
+        let timers = context::with_handle(|handle| handle.inner.timers_here().cloned());
+        let timers = match timers {
+            Ok(Some(timers)) => timers,
+            Ok(None) => panic!(
+                "timers are disabled: call `enable_time` or `enable_all` on the runtime's `Builder`"
+            ),
+            Err(error) => panic!("cannot sleep: {error}"),
+        };
+        Self {
+            deadline,
+            fire_at: fire_at(&timers, deadline, left),
+            timers,
+            entry: Entry::new(),
+        }
+    }
+
+    /// When it ends.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// True once it has fired.
+    pub fn is_elapsed(&self) -> bool {
+        self.entry.has_fired()
+    }
+
+    /// Sets another deadline, before or after it has fired. It is entered anew at the next poll, where it is
+    /// polled; a task that waits for it is not woken by the change.
+    pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let this = self.project();
+        *this.deadline = deadline;
+        *this.fire_at = fire_at(this.timers, deadline, left);
+        with_wheel_here(this.timers, |timers, own| {
+            this.entry.reset(timers, own, *this.fire_at);
+        });
+    }
+}
+
+/// When a timer with this deadline fires, by the clock of its wheel.
+fn fire_at(timers: &Timers, deadline: Instant, left: Duration) -> u64 {
+    let exact = timers.clock().to_ns(deadline);
+    if left < EXACT {
+        return exact;
+    }
+    exact.checked_next_multiple_of(COARSE_NS).unwrap_or(exact)
+}
+
+/// The wheel of the worker that this thread is, if it belongs to the same runtime, else `timers`. The flag says
+/// that nobody else sleeps over that wheel.
+#[inline]
+fn with_wheel_here<R>(timers: &Arc<Timers>, f: impl FnOnce(&Arc<Timers>, bool) -> R) -> R {
+    if let Some(worker) = any_current() {
+        let here = worker.timers();
+        if here.clock().is(timers.clock()) {
+            return f(here, worker.is_tenant());
+        }
+    }
+    f(timers, false)
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let unit = ready!(budget::poll_proceed(cx));
+        let this = self.project();
+        let fired = with_wheel_here(this.timers, |timers, own| {
+            this.entry.poll(cx, timers, own, *this.fire_at)
+        });
+        let fired = ready!(fired);
+        unit.made_progress();
+        assert!(
+            fired.is_ok(),
+            "the runtime of this timer has been shut down: a sleep cannot outlive its runtime"
+        );
+        Poll::Ready(())
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep")
+            .field("deadline", &self.deadline)
+            .field("elapsed", &self.is_elapsed())
+            .finish_non_exhaustive()
+    }
+}
+
