@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 
 use super::Id;
+use crate::primitive::Mutex;
 
 /// A task was aborted, or panicked, before it gave its output.
 ///
@@ -25,8 +26,15 @@ pub struct JoinError {
 
 enum Reason {
     Cancelled,
-    Panic(Box<dyn Any + Send + 'static>),
+    Panic {
+        /// Taken from the payload at once, because a look into the lock could not lend it.
+        message: Option<String>,
+        /// Behind a lock so that the error is `Sync`, as whoever wraps errors wants it; the payload is only `Send`.
+        payload: Mutex<Option<Payload>>,
+    },
 }
+
+type Payload = Box<dyn Any + Send + 'static>;
 
 impl JoinError {
     pub(crate) fn cancelled(id: Id) -> Self {
@@ -34,8 +42,13 @@ impl JoinError {
         Self { id, reason }
     }
 
-    pub(crate) fn panic(id: Id, payload: Box<dyn Any + Send + 'static>) -> Self {
-        let reason = Reason::Panic(payload);
+    pub(crate) fn panic(id: Id, payload: Payload) -> Self {
+        let text = payload.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| text.to_string()));
+        let reason = Reason::Panic {
+            message: text,
+            payload: Mutex::new(Some(payload)),
+        };
         Self { id, reason }
     }
 
@@ -46,7 +59,7 @@ impl JoinError {
 
     /// True if the task panicked.
     pub fn is_panic(&self) -> bool {
-        matches!(self.reason, Reason::Panic(_))
+        matches!(self.reason, Reason::Panic { .. })
     }
 
     /// The panic's payload, for `std::panic::resume_unwind` or a look at the message.
@@ -65,7 +78,10 @@ impl JoinError {
     /// The panic's payload, or the error itself if the task was cancelled.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
         match self.reason {
-            Reason::Panic(payload) => Ok(payload),
+            Reason::Panic { payload, .. } => Ok(payload
+                .lock()
+                .take()
+                .expect("only `self` takes it, and once")),
             Reason::Cancelled => Err(self),
         }
     }
@@ -76,11 +92,10 @@ impl JoinError {
     }
 
     fn message(&self) -> Option<&str> {
-        let Reason::Panic(payload) = &self.reason else {
-            return None;
-        };
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        text.or_else(|| payload.downcast_ref::<&'static str>().copied())
+        match &self.reason {
+            Reason::Panic { message, .. } => message.as_deref(),
+            Reason::Cancelled => None,
+        }
     }
 }
 
@@ -114,7 +129,7 @@ impl From<JoinError> for io::Error {
     fn from(error: JoinError) -> Self {
         let what = match error.reason {
             Reason::Cancelled => "task was cancelled",
-            Reason::Panic(_) => "task panicked",
+            Reason::Panic { .. } => "task panicked",
         };
         io::Error::other(what)
     }
