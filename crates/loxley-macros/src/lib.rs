@@ -1,1 +1,75 @@
-//! Empty for now.
+//! The attributes `#[loxley::main]` and `#[loxley::test]`.
+//!
+//! Both turn an `async fn` into a plain one that builds a runtime and runs the body with its
+//! `block_on`. Depend on `loxley`, which re-exports them; this crate exists because Cargo wants
+//! procedural macros in a package of their own.
+//!
+//! How an expansion comes to be: `args` reads what stands in the parentheses, `entry` reads the
+//! function and writes the new one. Both report every mistake at the token that made it.
+//!
+//! Rejected: copying the body into a nested `async fn`. Type errors would read a little better, but
+//! `self`, arguments and generic parameters, which tokio's attribute lets through for functions other
+//! than `main`, would have to be taken apart and passed on.
+
+mod args;
+mod entry;
+
+use proc_macro::TokenStream;
+
+/// Runs an `async fn` on a runtime of its own; meant for `main`.
+///
+/// The function loses its `async`; its body runs inside `Runtime::block_on`, so on the thread that
+/// called the function and not on a worker. Spawn what should run on the workers.
+///
+/// | argument | values | default |
+/// |---|---|---|
+/// | `flavor` | `"multi_thread"`, `"current_thread"` | `"multi_thread"` |
+/// | `worker_threads` | a whole number, at least 1; only with `"multi_thread"` | one per core, or `LOXLEY_WORKER_THREADS` |
+/// | `crate` | the path under which `loxley` is known | `"::loxley"` |
+///
+/// I/O and time are enabled.
+///
+/// # Panics
+///
+/// The new function panics if the runtime cannot be built.
+///
+/// # Examples
+///
+/// ```ignore
+/// #[loxley::main(worker_threads = 2)]
+/// async fn main() {
+///     let answer = loxley::spawn(async { 6 * 7 }).await.unwrap();
+///     assert_eq!(answer, 42);
+/// }
+/// ```
+///
+/// A program that has renamed the package in its manifest says so:
+///
+/// ```ignore
+/// // tokio = { package = "loxley", version = "0.1" }
+/// #[tokio::main(crate = "tokio")]
+/// async fn main() {}
+/// ```
+#[proc_macro_attribute]
+pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
+    entry::expand(args.into(), item.into(), entry::Kind::Main).into()
+}
+
+/// Runs an `async fn` as a test, on a runtime of its own.
+///
+/// Takes the arguments of [`macro@main`], but the default flavor is `"current_thread"`, and with
+/// `"multi_thread"` the default is one worker per core, as for `main`. Other test attributes, such as
+/// `#[should_panic]` and `#[ignore]`, keep their meaning.
+///
+/// # Examples
+///
+/// ```ignore
+/// #[loxley::test]
+/// async fn six_times_seven_is_42() {
+///     assert_eq!(loxley::spawn(async { 6 * 7 }).await.unwrap(), 42);
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
+    entry::expand(args.into(), item.into(), entry::Kind::Test).into()
+}
