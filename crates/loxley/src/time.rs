@@ -1,0 +1,25 @@
+//! Waiting: [`sleep`], [`timeout`], [`interval`].
+//!
+//! A timer lives in the wheel of the worker that first polls it; nothing is allocated and no system call
+//! is made to start or cancel one. A timer never fires early. Durations up to 8 ms are kept exactly, as
+//! far as the system allows; longer ones may be rounded up to the next millisecond so that wakes are shared.
+//! Deadlines beyond what the clock can count saturate: they are then decades away.
+//!
+//! Every function here needs a runtime with [`enable_time`](crate::runtime::Builder::enable_time), and
+//! panics without one.
+//!
+//! Names and meaning are tokio's. Left out so far: the paused clock of its `test-util`.
+
+pub mod error;
+mod instant;
+mod interval;
+mod sleep;
+mod timeout;
+
+#[doc(no_inline)]
+pub use std::time::Duration;
+
+pub use self::instant::Instant;
+pub use self::interval::{Interval, MissedTickBehavior, interval, interval_at};
+pub use self::sleep::{Sleep, sleep, sleep_until};
+pub use self::timeout::{Timeout, timeout, timeout_at};
