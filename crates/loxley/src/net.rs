@@ -1,0 +1,18 @@
+//! Sockets.
+//!
+//! A socket belongs to the runtime in whose context it was made, and to the poller of one of its workers:
+//! that of the worker which made it or, for accepted connections, the one with the fewest. Its task may run
+//! anywhere; its events arrive there. Making one outside a runtime panics, as does making one in a runtime
+//! without [`enable_io`](crate::runtime::Builder::enable_io).
+//!
+//! Operations are tried first and wait only if the system says that they would block. After a read or a write
+//! that did less than was asked, Linux has no more for now, so the next one waits at once instead of asking in
+//! vain. Interrupted calls are repeated.
+
+mod addr;
+mod os;
+pub mod tcp;
+
+pub use self::addr::{ToSocketAddrs, lookup_host};
+#[doc(no_inline)]
+pub use self::tcp::{TcpListener, TcpSocket, TcpStream};
