@@ -1,1 +1,95 @@
-//! Empty for now.
+//! An async runtime whose workers share everything.
+//!
+//! Each worker thread holds a queue of tasks, a poller and a timer wheel of its own; idle workers take from
+//! busy ones, and nothing that a worker owns is out of reach for its peers.
+//!
+//! Names, paths, signatures and meaning are tokio's wherever tokio has the concept, so that moving a program
+//! over is a matter of its `use` lines.
+//!
+//! ```
+//! use loxley::io::{AsyncReadExt, AsyncWriteExt};
+//! use loxley::net::{TcpListener, TcpStream};
+//!
+//! #[loxley::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let address = listener.local_addr()?;
+//!     loxley::spawn(async move {
+//!         let (mut stream, _) = listener.accept().await?;
+//!         let (mut reader, mut writer) = stream.split();
+//!         loxley::io::copy(&mut reader, &mut writer).await
+//!     });
+//!
+//!     let mut stream = TcpStream::connect(address).await?;
+//!     stream.write_all(b"hello").await?;
+//!     stream.shutdown().await?;
+//!     let mut echo = String::new();
+//!     stream.read_to_string(&mut echo).await?;
+//!     assert_eq!(echo, "hello");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `macros` | yes | `#[loxley::main]` and `#[loxley::test]` |
+//! | `hyper` | no | the module `hyper`: adapters that let hyper run here |
+//!
+//! The other names in the manifest are those that a dependency on tokio may ask for. They bring nothing:
+//! runtime, `net`, `io` and `time` are always there.
+//!
+//! A feature never changes what something does.
+
+#![deny(unsafe_code)]
+
+#[cfg(feature = "hyper")]
+pub mod hyper;
+pub mod io;
+pub mod net;
+pub mod time;
+
+pub mod runtime {
+    //! [`Runtime`] and how to make one.
+    //!
+    //! [`Builder`] says what it shall be like, [`Handle`] reaches it from anywhere, and [`RuntimeMetrics`]
+    //! counts what its workers do.
+
+    #[doc(inline)]
+    pub use loxley_core::runtime::{
+        Builder, EnterGuard, Handle, Runtime, RuntimeFlavor, RuntimeMetrics, TryCurrentError,
+    };
+}
+
+pub mod task {
+    //! Tasks: [`spawn`] them, await their [`JoinHandle`], end them with an [`AbortHandle`].
+    //!
+    //! What would block its thread belongs into [`spawn_blocking`], or, from within a task and if the rest of
+    //! its worker's work shall go on elsewhere, into [`block_in_place`].
+
+    pub mod coop {
+        //! The budget that keeps a task from holding its worker.
+        //!
+        //! Each poll of a task may do a number of operations; then every socket, timer and stream of ours says
+        //! `Pending` although it is ready, and the task goes to the end of the queue.
+
+        #[doc(inline)]
+        pub use loxley_core::coop::{
+            Coop, RestoreOnPending, Unconstrained, consume_budget, cooperative,
+            has_budget_remaining, poll_proceed, unconstrained,
+        };
+    }
+
+    #[doc(no_inline)]
+    pub use self::coop::{Unconstrained, consume_budget, unconstrained};
+    #[doc(inline)]
+    pub use loxley_core::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id, yield_now};
+    #[doc(inline)]
+    pub use loxley_core::{block_in_place, spawn, spawn_blocking};
+}
+
+#[doc(inline)]
+pub use crate::task::spawn;
+#[cfg(feature = "macros")]
+pub use loxley_macros::{main, test};
