@@ -42,7 +42,7 @@ const TICK_SHIFT: u32 = 16;
 const TICK: u64 = 0xffff << TICK_SHIFT;
 const GENERATION_SHIFT: u32 = 32;
 
-/// What [`Registration::ready`](crate::poller::Registration::ready) saw, and when.
+/// What a wait for readiness saw, and when.
 ///
 /// Given back to `clear`, so that an event that came in the meantime is not lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

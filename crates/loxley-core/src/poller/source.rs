@@ -100,13 +100,15 @@ impl Registration {
         direction: Direction,
     ) -> Poll<io::Result<ReadyEvent>> {
         let slot = self.slot()?;
-        if let Some(event) = self.registered(slot, false)?.event(direction.mask()) {
-            return Poll::Ready(Ok(event));
-        }
-        slot.half(direction).register(cx.waker());
-        match alive(slot.word.load())?.event(direction.mask()) {
-            Some(event) => Poll::Ready(Ok(event)),
-            None => Poll::Pending,
+        let mask = direction.mask();
+        loop {
+            if let Some(event) = self.registered(slot, false)?.event(mask) {
+                return Poll::Ready(Ok(event));
+            }
+            slot.half(direction).register(cx.waker());
+            if let Some(found) = look_again(slot.word.load(), mask) {
+                return found;
+            }
         }
     }
 
@@ -171,6 +173,19 @@ impl Registration {
         direction: Direction,
         mut operation: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        self.poll_transfer(cx, direction, || Ok((operation()?, false)))
+    }
+
+    /// As [`Registration::poll_io`], for an operation that knows when it has taken all there is.
+    ///
+    /// It says so beside its result; the half is then cleared (P3) without a try that would find nothing.
+    #[inline]
+    pub fn poll_transfer<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        mut operation: impl FnMut() -> io::Result<(R, bool)>,
+    ) -> Poll<io::Result<R>> {
         loop {
             let unit = ready!(poll_proceed(cx));
             let event = match self.step(direction.mask())? {
@@ -179,7 +194,11 @@ impl Registration {
             };
             unit.made_progress();
             if let Some(result) = self.attempt(event, direction.mask(), &mut operation) {
-                return Poll::Ready(result);
+                let (value, drained) = result?;
+                if let (true, Some(event)) = (drained, event) {
+                    self.clear(event);
+                }
+                return Poll::Ready(Ok(value));
             }
         }
     }
@@ -352,6 +371,18 @@ fn alive(state: State) -> io::Result<State> {
     Ok(state)
 }
 
+/// P4, after the waker is in its place. `None`: a deregistration came in between, so start anew; it may have
+/// taken its wakers before ours was there.
+fn look_again(state: State, mask: Ready) -> Option<Poll<io::Result<ReadyEvent>>> {
+    match alive(state) {
+        Err(error) => Some(Poll::Ready(Err(error))),
+        Ok(state) => match state.event(mask) {
+            Some(event) => Some(Poll::Ready(Ok(event))),
+            None => state.is_registered().then_some(Poll::Pending),
+        },
+    }
+}
+
 /// One task's wait through `&self`.
 #[derive(Debug)]
 struct Waiting<'a> {
@@ -367,18 +398,17 @@ impl Future for Waiting<'_> {
     /// P4 with the waiter list. May be polled again after it was ready, for another wait.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (registration, interest) = (self.registration, self.interest);
-        let slot = registration.slot()?;
-        let state = registration.registered(slot, interest.is_priority())?;
-        if let Some(event) = state.event(interest.mask()) {
-            return Poll::Ready(Ok(event));
-        }
-        let mask = interest.mask();
-        let state = slot
-            .waiters
-            .wait(&slot.word, &mut self.key, mask, cx.waker());
-        match alive(state)?.event(mask) {
-            Some(event) => Poll::Ready(Ok(event)),
-            None => Poll::Pending,
+        let (slot, mask) = (registration.slot()?, interest.mask());
+        loop {
+            let state = registration.registered(slot, interest.is_priority())?;
+            if let Some(event) = state.event(mask) {
+                return Poll::Ready(Ok(event));
+            }
+            let key = &mut self.key;
+            let state = slot.waiters.wait(&slot.word, key, mask, cx.waker());
+            if let Some(found) = look_again(state, mask) {
+                return found;
+            }
         }
     }
 }

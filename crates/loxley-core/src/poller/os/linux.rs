@@ -209,7 +209,7 @@ mod tests {
         // At most 20 µs later by our own clock, or the machine has stopped us here: both are fine.
         assert!(wait.arm(hour).is_none());
         let now = wait.armed_for;
-        assert!(now == kept || now > kept);
+        assert!(now >= kept);
     }
 
     #[test]
