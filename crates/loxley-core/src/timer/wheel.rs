@@ -134,8 +134,9 @@ impl Link {
     /// What has become of the timer.
     #[inline]
     pub fn state(&self) -> State {
-        // Acquire: pairs with the Release in `Node::finish`.
-        match self.word.load(Ordering::Acquire) & !BUSY {
+        // Relaxed: whoever has just registered a waker is ordered by the slot's word (T2), and nobody goes on
+        // to the links without `is_held` or a lock.
+        match self.word.load(Ordering::Relaxed) & !BUSY {
             IDLE => State::Idle,
             FIRED => State::Fired,
             CLOSED => State::Closed,
