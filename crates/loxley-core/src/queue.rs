@@ -191,14 +191,14 @@ impl<T: SlotItem> Local<T> {
     #[inline]
     pub fn pop(&self, public: &Public<T>) -> Option<T> {
         let task = self.deque.pop();
-        if task.is_some() {
-            self.length.set(self.length.get().saturating_sub(1));
-        } else {
-            self.length.set(0);
-            // Only the owner pushes, so an empty deque stays empty until it does: a plain store is enough.
-            if public.hint.load(Ordering::Relaxed) == ANY {
-                public.hint.store(EMPTY, Ordering::Relaxed);
-            }
+        let left = match task {
+            Some(_) => self.length.get().saturating_sub(1),
+            None => 0,
+        };
+        self.length.set(left);
+        // Only the owner pushes, so an empty deque stays empty until it does: a plain store is enough.
+        if left == 0 && public.hint.load(Ordering::Relaxed) == ANY {
+            public.hint.store(EMPTY, Ordering::Relaxed);
         }
         task
     }

@@ -106,6 +106,8 @@ pub struct Worker {
     is_tenant: Cell<bool>,
     /// In `block_in_place`: what comes now must not wait for this thread.
     blocked: Cell<bool>,
+    /// Polls until the work that waits here is announced; 0: nothing is owed.
+    owed: Cell<u32>,
     /// Announcements are held back while a look's wakes are delivered.
     holding: Cell<bool>,
     held: Cell<bool>,
@@ -154,6 +156,7 @@ impl Worker {
             searching: Cell::new(false),
             is_tenant: Cell::new(true),
             blocked: Cell::new(false),
+            owed: Cell::new(0),
             holding: Cell::new(false),
             held: Cell::new(false),
             wakes: RefCell::new(WakeList::new()),
@@ -237,6 +240,7 @@ impl Worker {
         while !self.pace.is_due() {
             let Some(task) = self.next_task() else { break };
             self.run_task(task);
+            self.pay_what_is_owed();
             ran = true;
         }
         ran
@@ -304,8 +308,12 @@ impl Worker {
     #[inline]
     pub fn push(&self, task: Task) {
         match self.local.push(&self.seat.queue, task) {
-            Push::Queued => {}
-            Push::Announce => self.announce(),
+            Push::Queued => {
+                if self.owed.get() != 0 {
+                    self.announce_if_many();
+                }
+            }
+            Push::Announce => self.announce_soon(),
             Push::Full(task) => {
                 self.counters().spills.add(1);
                 self.scheduler.inject(task);
@@ -313,10 +321,35 @@ impl Worker {
         }
     }
 
-    fn announce(&self) {
+    /// There is work for a peer now. A few short polls are not worth waking one: see `pace.rs`.
+    fn announce_soon(&self) {
         if self.holding.get() {
-            self.held.set(true);
-        } else {
+            return self.held.set(true);
+        }
+        // One more than the patience: 1 means "now".
+        self.owed.set(self.pace.patience() + 1);
+        self.announce_if_many();
+    }
+
+    fn announce_if_many(&self) {
+        if self.local.length() > self.pace.patience() as usize {
+            self.owed.set(0);
+            self.scheduler.announce();
+        }
+    }
+
+    /// After a poll: what still waits is announced when the patience is over.
+    #[inline]
+    fn pay_what_is_owed(&self) {
+        let owed = self.owed.get();
+        if owed == 0 {
+            return;
+        }
+        if self.local.length() == 0 {
+            return self.owed.set(0);
+        }
+        self.owed.set(owed - 1);
+        if owed == 1 {
             self.scheduler.announce();
         }
     }
@@ -358,7 +391,7 @@ impl Worker {
             wakes.wake_all(is_task_waker, || {
                 self.holding.set(false);
                 if self.held.replace(false) {
-                    self.scheduler.announce();
+                    self.announce_soon();
                 }
             });
         }

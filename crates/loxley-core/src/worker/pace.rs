@@ -1,4 +1,4 @@
-//! How many polls a worker makes between two looks at the outside world.
+//! How many polls a worker makes between two looks at the outside world, and how long it keeps work to itself.
 //!
 //! A look costs a clock read, and a system call of 200 ns if sockets are registered. Every [`TARGET_NS`] is often
 //! enough for sockets and timers, and at one look in 100 µs the cost is 0.2 %. The number of polls that fill that
@@ -15,6 +15,10 @@ const FLOOR: u32 = 1;
 const CEILING: u32 = 1024;
 /// Before anything is measured; tokio's constant.
 const FIRST: u32 = 61;
+/// The part of [`TARGET_NS`] that waking a peer is worth: about 6 µs.
+const WAKE_SHARE: u32 = 16;
+/// However short the polls are, so many tasks in a row are worth a peer.
+const MOST_PATIENCE: u32 = 16;
 
 /// The count-down to the next look.
 #[derive(Debug)]
@@ -23,8 +27,11 @@ pub struct Pace {
     interval: Cell<u32>,
     /// The builder's `event_interval`: no measuring.
     fixed: bool,
-    /// When the running interval began; 0 when it contains a sleep and says nothing.
+    /// When the running stretch of polls began; 0 during a sleep.
     began: Cell<u64>,
+    /// What `left` was then.
+    counted_from: Cell<u32>,
+    patience: Cell<u32>,
     /// Nanoseconds per poll, times 16.
     average: Cell<u64>,
 }
@@ -38,6 +45,8 @@ impl Pace {
             interval: Cell::new(interval),
             fixed: fixed.is_some(),
             began: Cell::new(0),
+            counted_from: Cell::new(interval),
+            patience: Cell::new(0),
             average: Cell::new(0),
         }
     }
@@ -56,28 +65,45 @@ impl Pace {
 
     /// A look is made, at `now`.
     pub fn restart(&self, now: u64) {
-        let began = self.began.replace(now);
-        if !self.fixed && began != 0 {
-            self.measure(now.saturating_sub(began));
-        }
+        self.measure(now);
         self.left.set(self.interval.get());
+        self.counted_from.set(self.left.get());
     }
 
-    /// A sleep ended at `now`: the interval so far says nothing about polls.
-    pub fn woke(&self) {
+    /// A sleep begins: it does not count.
+    pub fn pause(&self, now: u64) {
+        self.measure(now);
         self.began.set(0);
     }
 
-    fn measure(&self, elapsed: u64) {
-        let sample = (elapsed * 16) / u64::from(self.interval.get());
+    /// The sleep is over.
+    pub fn resume(&self, now: u64) {
+        self.began.set(now);
+        self.counted_from.set(self.left.get());
+    }
+
+    /// How many polls waiting work may take before a peer is woken for it.
+    #[inline]
+    pub fn patience(&self) -> u32 {
+        self.patience.get()
+    }
+
+    fn measure(&self, now: u64) {
+        let began = self.began.replace(now);
+        let polls = self.counted_from.get() - self.left.get();
+        if self.fixed || began == 0 || polls == 0 {
+            return;
+        }
+        let sample = now.saturating_sub(began).saturating_mul(16) / u64::from(polls);
         let average = match self.average.get() {
             0 => sample,
-            average => (average * 7 + sample) / 8,
+            average => average.saturating_mul(7).saturating_add(sample) / 8,
         };
         self.average.set(average.max(1));
         let interval = (TARGET_NS * 16) / self.average.get();
-        let interval = u32::try_from(interval).unwrap_or(CEILING);
-        self.interval.set(interval.clamp(FLOOR, CEILING));
+        let interval = u32::try_from(interval).unwrap_or(CEILING).clamp(FLOOR, CEILING);
+        self.interval.set(interval);
+        self.patience.set((interval / WAKE_SHARE).min(MOST_PATIENCE));
     }
 }
 
@@ -120,11 +146,22 @@ mod tests {
     fn a_sleep_does_not_count_as_polling() {
         let pace = Pace::new(None);
         assert_eq!(after(&pace, 100, 1_000), 100);
-        pace.woke();
+        pace.pause(1_000_000_000);
+        pace.resume(2_000_000_000_000);
         while !pace.is_due() {
             pace.tick();
         }
-        pace.restart(u64::MAX / 32);
+        pace.restart(2_000_000_000_000 + 100 * 1_000);
         assert_eq!(pace.interval.get(), 100);
+    }
+
+    #[test]
+    fn long_polls_leave_no_patience() {
+        let pace = Pace::new(None);
+        assert_eq!(pace.patience(), 0, "nothing measured yet");
+        after(&pace, 100, 100);
+        assert_eq!(pace.patience(), MOST_PATIENCE);
+        after(&pace, 100, 10_000);
+        assert_eq!(pace.patience(), 0);
     }
 }

@@ -190,19 +190,19 @@ impl Scheduler {
         self.next_station.fetch_add(1, Ordering::Relaxed) % self.stations.len()
     }
 
-    /// The station with the fewest registrations: where a new connection goes.
+    /// The station with the fewest sources: where a new connection goes.
     ///
     /// Stealing does not spread connections: a woken task runs where its socket is registered before any thief
     /// sees it (tokio #683, zio #581). So they are spread when they come.
     pub fn least_registered(&self) -> usize {
         let count = self.stations.len();
         let start = self.any_station();
-        let registrations = |&index: &usize| {
+        let sources = |&index: &usize| {
             let poller = self.stations[index].poller.as_ref();
-            poller.map_or(0, |poller| poller.registrations())
+            poller.map_or(0, |poller| poller.sources())
         };
         let in_turn = (0..count).map(|offset| (start + offset) % count);
-        in_turn.min_by_key(registrations).unwrap_or(0)
+        in_turn.min_by_key(sources).unwrap_or(0)
     }
 
     /// A task from somebody without a seat, or from a full deque.

@@ -47,6 +47,8 @@ impl Worker {
         };
         let how = if guard.is_some() { How::Poll } else { How::Futex };
         let until = station.timers.next_deadline();
+        let now = self.scheduler.clock.now();
+        self.pace.pause(now);
         let was_searching = self.searching.replace(false);
         self.scheduler.idle.park(self.station, how, was_searching); // I1
         if station.park.prepare(how, until) == Prepared::Notified {
@@ -54,7 +56,7 @@ impl Worker {
         }
         let found = self.must_not_sleep(how, until); // I3
         if !found {
-            self.sleep(guard, until, wakes);
+            self.sleep(guard, now, until, wakes);
         }
         station.park.finish();
         found
@@ -70,8 +72,7 @@ impl Worker {
             || self.interrupt.as_ref().is_some_and(|interrupt| interrupt.is_raised())
     }
 
-    fn sleep(&self, guard: Option<PollGuard<'_>>, until: u64, wakes: &mut WakeList) {
-        let now = if until == NEVER { 0 } else { self.scheduler.clock.now() };
+    fn sleep(&self, guard: Option<PollGuard<'_>>, now: u64, until: u64, wakes: &mut WakeList) {
         let time = (until != NEVER).then(|| Duration::from_nanos(until.saturating_sub(now)));
         if cfg!(debug_assertions) && time.is_none_or(|time| time > RECHECK) {
             return self.sleep_and_recheck(guard, wakes);
@@ -116,14 +117,9 @@ impl Worker {
     }
 
     fn after_sleep(&self, mut wakes: WakeList) {
-        self.pace.woke();
-        let station = self.station();
-        if station.timers.next_deadline() != NEVER {
-            let now = self.scheduler.clock.now();
-            if station.timers.next_deadline() <= now {
-                station.timers.expire(now, &mut wakes);
-            }
-        }
+        let now = self.scheduler.clock.now();
+        self.pace.resume(now);
+        self.station().timers.expire(now, &mut wakes);
         self.deliver(wakes);
     }
 
