@@ -26,6 +26,7 @@ use crate::poller::error::shut_down;
 use crate::poller::interest::{Direction, Interest, Ready};
 use crate::poller::readiness::{ReadyEvent, State};
 use crate::poller::slab::{Slot, Token};
+use crate::primitive::atomic::Ordering;
 use crate::primitive::{Arc, Mutex};
 use crate::task::WakeList;
 
@@ -50,8 +51,12 @@ enum Step {
 impl Registration {
     /// Binds a descriptor to a poller. No system call: the kernel learns of it at the first wait.
     pub fn new(poller: Arc<Poller>, fd: RawFd) -> Self {
+        let token = poller.slab.insert();
+        if token.is_some() {
+            poller.sources.fetch_add(1, Ordering::Relaxed);
+        }
         Self {
-            token: poller.slab.insert(),
+            token,
             poller,
             fd,
             setup: Mutex::new(()),
@@ -357,6 +362,7 @@ impl Drop for Registration {
         }
         let mut left = WakeList::new();
         self.poller.slab.remove(token, &mut left);
+        self.poller.sources.fetch_sub(1, Ordering::Relaxed);
         // Nobody waits for a source that is gone. Dropping a waker is foreign code: no lock is held here.
         drop(left);
     }
