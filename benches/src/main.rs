@@ -1,2 +1,167 @@
-//! Empty for now.
-fn main() {}
+//! The command line of the benches; what it can do stands in the library's head.
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use bench_rows::client::{self, Load};
+use bench_rows::harness::{Amount, Plan};
+use bench_rows::report::{self, Rivals};
+use bench_rows::{instructions, rows};
+
+const USAGE: &str = "\
+benches rivals [ROW ..] [--runs N] [--workers N] [--with RUNTIME] [--only RUNTIME,..]
+    alternates processes of loxley and its rivals and prints medians, spread and paired ratios
+benches instructions [ROW ..] [--only RUNTIME,..]
+    counts instructions per operation with callgrind
+benches one ROW RUNTIME [--workers N] [--amount N] [--no-warm-up]
+    measures once, in this process, and prints one line
+benches list
+    names the rows and their questions";
+
+/// After so long a process gives up on its row: something is stuck.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<ExitCode, String> {
+    let Some((mode, rest)) = arguments.split_first() else {
+        return Err(USAGE.to_owned());
+    };
+    match mode.as_str() {
+        "rivals" => rivals(&Options::parse(rest)?),
+        "instructions" => {
+            let options = Options::parse(rest)?;
+            let runtimes = options.runtimes(&["loxley", "tokio", "smol"]);
+            instructions::run(&options.words, &runtimes).map_err(|error| error.to_string())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        "one" => one(&Options::parse(rest)?),
+        "client" => {
+            let (address, load) = rest.split_first().ok_or(USAGE)?;
+            let address = address
+                .parse()
+                .map_err(|_| format!("no address: {address}"))?;
+            client::run(address, &Load::from_args(load)?)
+                .map_err(|error| format!("client: {error}"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        "list" => {
+            rows::all().for_each(|row| println!("{:<16} {}", row.name, row.question));
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Err(USAGE.to_owned()),
+    }
+}
+
+fn rivals(options: &Options) -> Result<ExitCode, String> {
+    let rivals = Rivals {
+        rows: options.words.clone(),
+        runs: options.runs,
+        workers: options.workers,
+        runtimes: options.runtimes(&report::RUNTIMES),
+    };
+    let delivered = report::run(&rivals).map_err(|error| error.to_string())?;
+    Ok(if delivered {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn one(options: &Options) -> Result<ExitCode, String> {
+    let [row, runtime] = options.words.as_slice() else {
+        return Err(USAGE.to_owned());
+    };
+    let row = rows::named(row).ok_or(format!("no row {row}"))?;
+    let form = row
+        .form(runtime)
+        .ok_or(format!("{} does not run on {runtime}", row.name))?;
+    thread::spawn(|| {
+        thread::sleep(PATIENCE);
+        eprintln!("nothing after {PATIENCE:?}: stuck");
+        std::process::exit(3);
+    });
+    let (Amount::Ops(usual) | Amount::Millis(usual)) = row.amount;
+    let sample = form(&Plan {
+        workers: row.workers.unwrap_or(options.workers),
+        amount: options.amount.unwrap_or(usual),
+        warm_up: options.warm_up,
+    });
+    println!("{sample}");
+    // Threads of a runtime that has no end of its own must not keep us.
+    std::process::exit(0)
+}
+
+/// What follows the mode.
+#[derive(Debug)]
+struct Options {
+    words: Vec<String>,
+    runs: usize,
+    workers: usize,
+    amount: Option<u64>,
+    warm_up: bool,
+    with: Vec<String>,
+    only: Vec<String>,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Options, String> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let mut options = Options {
+            words: Vec::new(),
+            runs: 5,
+            workers: cores,
+            amount: None,
+            warm_up: true,
+            with: Vec::new(),
+            only: Vec::new(),
+        };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or(format!("{argument} wants a value\n{USAGE}"))
+            };
+            let number = |text: &String| {
+                text.parse::<u64>()
+                    .map_err(|_| format!("no number: {text}"))
+            };
+            match argument.as_str() {
+                "--runs" => options.runs = number(value()?)?.max(1) as usize,
+                "--workers" => options.workers = number(value()?)?.max(1) as usize,
+                "--amount" => options.amount = Some(number(value()?)?.max(1)),
+                "--with" => options.with.push(value()?.clone()),
+                "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
+                "--no-warm-up" => options.warm_up = false,
+                flag if flag.starts_with('-') => {
+                    return Err(format!("no such flag: {flag}\n{USAGE}"));
+                }
+                _ => options.words.push(argument.clone()),
+            }
+        }
+        Ok(options)
+    }
+
+    /// Those asked for, or the usual ones and those asked for besides.
+    fn runtimes(&self, usual: &[&str]) -> Vec<String> {
+        if !self.only.is_empty() {
+            return self.only.clone();
+        }
+        usual
+            .iter()
+            .map(|name| (*name).to_owned())
+            .chain(self.with.iter().cloned())
+            .collect()
+    }
+}

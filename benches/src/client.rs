@@ -1,0 +1,575 @@
+//! The client of the socket rows: one thread, one epoll set, in a process of its own.
+//!
+//! The server's processor time must be the server's alone, so the client is this same program started once more
+//! (`benches client ..`). It prints `start` after its warm-up and a sample line at the end; the server reads its own
+//! processor clock at both.
+//!
+//! *Words.*
+//! - *Closed loop*: a connection sends its next request when the answer to the last one is there. Tells what
+//!   the server can do; says nothing about waiting, since a slow server is asked less often.
+//! - *Open loop*: requests are due at fixed times whatever the server does, and latency counts from when a request was
+//!   due, not from when it could be sent.
+//! - *Churn*: each exchange has a connection of its own. Clients are spread over 127.0.0.1 to 127.0.0.16 and close with
+//!   linger 0, so that neither ports nor TIME_WAIT entries run out.
+//!
+//! *Rejected.* A multi-threaded client: on few cores it takes from the server what it is to measure.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::fd::OwnedFd;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::harness::{Meter, Sample, histogram, nanos};
+
+/// How the client paces itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// The next request follows the last answer.
+    Closed,
+    /// So many requests per second over all connections.
+    Open(u64),
+    /// A new connection for each exchange, closed loop.
+    Churn,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exchange {
+    /// So many bytes, which come back.
+    Echo(usize),
+    /// `GET /`, keep-alive.
+    Http,
+}
+
+/// What the client does to a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// How the client paces itself.
+    pub pace: Pace,
+    /// What is asked.
+    pub exchange: Exchange,
+    /// Connections open at a time.
+    pub connections: usize,
+    /// How long it is measured.
+    pub duration: Duration,
+    /// How long before that it is done without measuring.
+    pub warm_up: Duration,
+}
+
+impl Load {
+    /// As words of a command line.
+    #[must_use]
+    pub fn to_args(&self) -> Vec<String> {
+        let pace = match self.pace {
+            Pace::Closed => "closed".to_owned(),
+            Pace::Open(rate) => format!("open:{rate}"),
+            Pace::Churn => "churn".to_owned(),
+        };
+        let exchange = match self.exchange {
+            Exchange::Echo(size) => format!("echo:{size}"),
+            Exchange::Http => "http".to_owned(),
+        };
+        let numbers = [
+            self.connections as u128,
+            self.duration.as_millis(),
+            self.warm_up.as_millis(),
+        ];
+        [pace, exchange]
+            .into_iter()
+            .chain(numbers.map(|number| number.to_string()))
+            .collect()
+    }
+
+    /// The reverse of [`Load::to_args`].
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the word that is wrong or missing.
+    pub fn from_args(args: &[String]) -> Result<Load, String> {
+        let word = |index: usize| {
+            args.get(index)
+                .ok_or(format!("client: word {index} is missing"))
+        };
+        let number = |text: &str| {
+            text.parse::<u64>()
+                .map_err(|_| format!("client: no number: {text}"))
+        };
+        let pace = match word(0)?.split_once(':') {
+            Some(("open", rate)) => Pace::Open(number(rate)?),
+            None if word(0)? == "closed" => Pace::Closed,
+            None if word(0)? == "churn" => Pace::Churn,
+            _ => return Err(format!("client: no such pace: {}", word(0)?)),
+        };
+        let exchange = match word(1)?.split_once(':') {
+            Some(("echo", size)) => Exchange::Echo(number(size)? as usize),
+            None if word(1)? == "http" => Exchange::Http,
+            _ => return Err(format!("client: no such exchange: {}", word(1)?)),
+        };
+        Ok(Load {
+            pace,
+            exchange,
+            connections: number(word(2)?)? as usize,
+            duration: Duration::from_millis(number(word(3)?)?),
+            warm_up: Duration::from_millis(number(word(4)?)?),
+        })
+    }
+}
+
+/// Puts the load on the server that this process runs at `address`, from a process of its own.
+///
+/// The sample's processor time is this process's; the client's own is its figure `client_cpu_ns`.
+///
+/// # Errors
+///
+/// If the client does not start, fails, or prints something else than it should.
+pub fn measure(address: SocketAddr, load: &Load) -> io::Result<Sample> {
+    let mut client = Command::new(std::env::current_exe()?)
+        .arg("client")
+        .arg(address.to_string())
+        .args(load.to_args())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut lines = BufReader::new(client.stdout.take().expect("stdout is piped")).lines();
+    let mut line = || {
+        lines
+            .next()
+            .unwrap_or_else(|| Err(io::Error::other("the client ended early")))
+    };
+    let first = line()?;
+    if first != "start" {
+        return Err(io::Error::other(format!("the client said {first:?}")));
+    }
+    let meter = Meter::start();
+    let last = line()?;
+    let cpu_ns = meter.stop(1).cpu_ns;
+    client.wait()?;
+    let seen: Sample = last.parse().map_err(io::Error::other)?;
+    let client_cpu = seen.cpu_ns as f64;
+    Ok(Sample { cpu_ns, ..seen }.with("client_cpu_ns", client_cpu))
+}
+
+/// The client's main function.
+///
+/// # Errors
+///
+/// What the sockets say, and an answer that is wrong.
+pub fn run(address: SocketAddr, load: &Load) -> io::Result<()> {
+    let mut client = Client::connect(address, load)?;
+    client.drive(load.warm_up)?;
+    client.latency.reset();
+    println!("start");
+    let meter = Meter::start();
+    client.drive(load.duration)?;
+    println!(
+        "{}",
+        meter
+            .stop(client.latency.len())
+            .with_percentiles(&client.latency)
+    );
+    Ok(())
+}
+
+struct Client {
+    address: SocketAddr,
+    pace: Pace,
+    exchange: Exchange,
+    request: Vec<u8>,
+    epoll: OwnedFd,
+    connections: Vec<Connection>,
+    /// Connections opened so far; chooses the next one's source address.
+    opened: usize,
+    buffer: Vec<u8>,
+    /// From due (open) or sent (closed, churn: connect begun) to answered, in ns.
+    latency: Histogram<u64>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// Bytes of the request that are not written yet.
+    unsent: usize,
+    /// Whether the poller watches for room to write.
+    watches_room: bool,
+    answer: Answer,
+    /// When the request under way was due.
+    due: Option<Instant>,
+    /// Requests that became due meanwhile.
+    waiting: VecDeque<Instant>,
+}
+
+/// The token of the timer in the poller; connections have their index.
+const TIMER: u64 = u64::MAX;
+
+impl Client {
+    fn connect(address: SocketAddr, load: &Load) -> io::Result<Client> {
+        let request = match load.exchange {
+            Exchange::Echo(size) => vec![b'e'; size],
+            Exchange::Http => b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+        };
+        let mut client = Client {
+            address,
+            pace: load.pace,
+            exchange: load.exchange,
+            request,
+            epoll: epoll::create(CreateFlags::CLOEXEC)?,
+            connections: Vec::with_capacity(load.connections),
+            opened: 0,
+            buffer: vec![0; 64 * 1024],
+            latency: histogram(),
+        };
+        for index in 0..load.connections {
+            let stream = client.open(index)?;
+            client.connections.push(Connection {
+                stream,
+                unsent: 0,
+                watches_room: false,
+                answer: Answer::to(load.exchange),
+                due: None,
+                waiting: VecDeque::new(),
+            });
+        }
+        Ok(client)
+    }
+
+    /// Connects (on loopback that does not wait) and adds the socket to the poller.
+    fn open(&mut self, index: usize) -> io::Result<TcpStream> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+        if self.pace == Pace::Churn {
+            let source = Ipv4Addr::new(127, 0, 0, 1 + (self.opened % 16) as u8);
+            socket.bind(&SocketAddr::from((source, 0)).into())?;
+            socket.set_linger(Some(Duration::ZERO))?;
+        }
+        self.opened += 1;
+        socket.connect(&self.address.into())?;
+        socket.set_tcp_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        epoll::add(
+            &self.epoll,
+            &socket,
+            EventData::new_u64(index as u64),
+            EventFlags::IN,
+        )?;
+        Ok(socket.into())
+    }
+
+    fn drive(&mut self, duration: Duration) -> io::Result<()> {
+        let start = Instant::now();
+        let end = start + duration;
+        let mut schedule = match self.pace {
+            Pace::Open(rate) => Some(Schedule::new(start, rate, &self.epoll)?),
+            Pace::Closed | Pace::Churn => None,
+        };
+        if schedule.is_none() {
+            for index in 0..self.connections.len() {
+                if self.connections[index].due.is_none() {
+                    self.send(index, Instant::now())?;
+                }
+            }
+        }
+        let mut events: Vec<Event> = Vec::with_capacity(1024);
+        // A server that answers nothing must not keep the client for ever.
+        let patience = Timespec {
+            tv_sec: 10,
+            tv_nsec: 0,
+        };
+        while Instant::now() < end {
+            epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&patience))?;
+            if events.is_empty() {
+                return Err(io::Error::new(ErrorKind::TimedOut, "no answer for 10 s"));
+            }
+            for event in events.drain(..) {
+                match (event.data.u64(), &mut schedule) {
+                    (TIMER, Some(schedule)) => self.send_due(schedule)?,
+                    (TIMER, None) => {}
+                    (index, _) => self.ready(index as usize, event.flags)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send_due(&mut self, schedule: &mut Schedule) -> io::Result<()> {
+        let mut ticks = [0; 8];
+        rustix::io::read(&schedule.timer, &mut ticks)?;
+        while let Some((number, due)) = schedule.next(Instant::now()) {
+            let index = number % self.connections.len();
+            if self.connections[index].due.is_some() {
+                self.connections[index].waiting.push_back(due);
+            } else {
+                self.send(index, due)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, index: usize, due: Instant) -> io::Result<()> {
+        let connection = &mut self.connections[index];
+        connection.due = Some(due);
+        connection.unsent = self.request.len();
+        self.write_on(index)
+    }
+
+    /// Writes what is left of the request; watches for room if there is none.
+    fn write_on(&mut self, index: usize) -> io::Result<()> {
+        let connection = &mut self.connections[index];
+        while connection.unsent > 0 {
+            let rest = &self.request[self.request.len() - connection.unsent..];
+            match connection.stream.write(rest) {
+                Ok(count) => connection.unsent -= count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        let watch = connection.unsent > 0;
+        if watch != connection.watches_room {
+            let flags = if watch {
+                EventFlags::IN | EventFlags::OUT
+            } else {
+                EventFlags::IN
+            };
+            epoll::modify(
+                &self.epoll,
+                &connection.stream,
+                EventData::new_u64(index as u64),
+                flags,
+            )?;
+            connection.watches_room = watch;
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, index: usize, flags: EventFlags) -> io::Result<()> {
+        if flags.contains(EventFlags::OUT) {
+            self.write_on(index)?;
+        }
+        if !flags.intersects(EventFlags::IN | EventFlags::ERR | EventFlags::HUP) {
+            return Ok(());
+        }
+        let connection = &mut self.connections[index];
+        match connection.stream.read(&mut self.buffer) {
+            Ok(0) => {
+                return Err(io::Error::new(
+                    ErrorKind::UnexpectedEof,
+                    "the server closed a connection",
+                ));
+            }
+            Ok(count) => {
+                if !connection.answer.take(&self.buffer[..count])? {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let due = connection
+            .due
+            .take()
+            .ok_or_else(|| io::Error::other("an answer without a request"))?;
+        self.latency.record(nanos(due.elapsed())).expect("it grows");
+        self.answered(index)
+    }
+
+    fn answered(&mut self, index: usize) -> io::Result<()> {
+        let now = Instant::now();
+        match self.pace {
+            Pace::Closed => self.send(index, now),
+            Pace::Open(_) => match self.connections[index].waiting.pop_front() {
+                Some(due) => self.send(index, due),
+                None => Ok(()),
+            },
+            Pace::Churn => {
+                let stream = self.open(index)?;
+                let connection = &mut self.connections[index];
+                // Closing the old socket takes it out of the poller.
+                connection.stream = stream;
+                connection.answer = Answer::to(self.exchange);
+                self.send(index, now)
+            }
+        }
+    }
+}
+
+/// The times at which an open loop's requests are due.
+struct Schedule {
+    start: Instant,
+    interval: Duration,
+    issued: u32,
+    timer: OwnedFd,
+}
+
+impl Schedule {
+    fn new(start: Instant, rate: u64, epoll: &OwnedFd) -> io::Result<Schedule> {
+        let timer = timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
+        )?;
+        let interval = Duration::from_nanos(1_000_000_000 / rate);
+        let tick = Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(interval.subsec_nanos()),
+        };
+        timerfd_settime(
+            &timer,
+            TimerfdTimerFlags::empty(),
+            &Itimerspec {
+                it_interval: tick,
+                it_value: tick,
+            },
+        )?;
+        epoll::add(epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN)?;
+        Ok(Schedule {
+            start,
+            interval,
+            issued: 0,
+            timer,
+        })
+    }
+
+    /// The next request that is due by now, with its number.
+    fn next(&mut self, now: Instant) -> Option<(usize, Instant)> {
+        let due = self.start + self.interval * self.issued;
+        if due > now {
+            return None;
+        }
+        self.issued += 1;
+        Some((self.issued as usize - 1, due))
+    }
+}
+
+/// How much of an answer has come.
+#[derive(Debug)]
+enum Answer {
+    Echo {
+        size: usize,
+        received: usize,
+    },
+    /// The head and body so far, and the length of both once the head is complete.
+    Http {
+        received: Vec<u8>,
+        length: Option<usize>,
+    },
+}
+
+impl Answer {
+    fn to(exchange: Exchange) -> Answer {
+        match exchange {
+            Exchange::Echo(size) => Answer::Echo { size, received: 0 },
+            Exchange::Http => Answer::Http {
+                received: Vec::new(),
+                length: None,
+            },
+        }
+    }
+
+    /// Takes in what was read; true when the answer is complete, and then it starts over.
+    fn take(&mut self, data: &[u8]) -> io::Result<bool> {
+        match self {
+            Answer::Echo { size, received } => {
+                *received += data.len();
+                if *received > *size {
+                    return Err(io::Error::other("more came back than was sent"));
+                }
+                let complete = received == size;
+                if complete {
+                    *received = 0;
+                }
+                Ok(complete)
+            }
+            Answer::Http { received, length } => {
+                received.extend_from_slice(data);
+                if length.is_none() {
+                    *length = http_length(received)?;
+                }
+                let complete = *length == Some(received.len());
+                if complete {
+                    received.clear();
+                    *length = None;
+                }
+                Ok(complete)
+            }
+        }
+    }
+}
+
+/// Length of head and body, once the head is there; the answer must be a 200 with a `content-length`.
+fn http_length(received: &[u8]) -> io::Result<Option<usize>> {
+    let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head = std::str::from_utf8(&received[..end]).map_err(io::Error::other)?;
+    if !head.starts_with("HTTP/1.1 200") {
+        return Err(io::Error::other(format!("not a 200: {head}")));
+    }
+    let body = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, length)| length.trim().parse::<usize>().ok())
+        .ok_or_else(|| io::Error::other(format!("no content-length: {head}")))?;
+    Ok(Some(end + 4 + body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_survives_its_command_line() {
+        for (pace, exchange) in [
+            (Pace::Closed, Exchange::Echo(64)),
+            (Pace::Open(20_000), Exchange::Http),
+            (Pace::Churn, Exchange::Echo(1)),
+        ] {
+            let load = Load {
+                pace,
+                exchange,
+                connections: 64,
+                duration: Duration::from_millis(1_000),
+                warm_up: Duration::from_millis(100),
+            };
+            assert_eq!(Load::from_args(&load.to_args()), Ok(load));
+        }
+        assert!(
+            Load::from_args(&["slow".to_owned()])
+                .unwrap_err()
+                .contains("slow")
+        );
+        assert!(Load::from_args(&[]).unwrap_err().contains("missing"));
+    }
+
+    #[test]
+    fn an_http_answer_is_complete_when_its_body_is() {
+        let mut answer = Answer::to(Exchange::Http);
+        assert!(!answer.take(b"HTTP/1.1 200 OK\r\nContent-Le").unwrap());
+        assert!(!answer.take(b"ngth: 5\r\n\r\nhel").unwrap());
+        assert!(answer.take(b"lo").unwrap());
+        assert!(
+            answer
+                .take(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                .unwrap()
+        );
+        assert!(
+            answer
+                .take(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn an_echo_is_complete_at_its_size_and_never_beyond() {
+        let mut answer = Answer::to(Exchange::Echo(8));
+        assert!(!answer.take(b"1234").unwrap());
+        assert!(answer.take(b"5678").unwrap());
+        assert!(answer.take(b"123456789").is_err());
+    }
+}

@@ -1,0 +1,196 @@
+//! Instructions per operation, counted by callgrind: noise cannot touch them.
+//!
+//! One worker; the same workload at two lengths without warm-up; the difference of the two counts over the difference of
+//! the two lengths. Start, end and everything else that does not grow with the length cancels out. Callgrind runs
+//! one thread at a time, so contention is not in these figures; nor is what the kernel does.
+//!
+//! `mpsc_1_1` reads about alike everywhere, because nearly all of it is the channel's own code: the check of the method.
+//!
+//! *Checked by* the test of the parser below.
+
+use std::io::{self, Write as _};
+use std::process::Command;
+
+use crate::report::chosen;
+
+/// A row to count: its lengths, and the most that loxley may need.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    row: &'static str,
+    short: u64,
+    long: u64,
+    bar: Option<u64>,
+}
+
+const COUNTS: [Count; 9] = [
+    Count {
+        row: "spawn_local",
+        short: 20_000,
+        long: 60_000,
+        bar: Some(600),
+    },
+    Count {
+        row: "spawn_one",
+        short: 20_000,
+        long: 60_000,
+        bar: None,
+    },
+    Count {
+        row: "chained_spawn",
+        short: 20_000,
+        long: 60_000,
+        bar: Some(450),
+    },
+    Count {
+        row: "yield_many",
+        short: 200_000,
+        long: 600_000,
+        bar: Some(150),
+    },
+    Count {
+        row: "yield_self",
+        short: 100_000,
+        long: 300_000,
+        bar: Some(150),
+    },
+    Count {
+        row: "ping_pong",
+        short: 10_000,
+        long: 30_000,
+        bar: Some(2_000),
+    },
+    Count {
+        row: "timer_cancel",
+        short: 20_000,
+        long: 60_000,
+        bar: Some(500),
+    },
+    Count {
+        row: "spawn_remote_1",
+        short: 20_000,
+        long: 60_000,
+        bar: Some(700),
+    },
+    Count {
+        row: "mpsc_1_1",
+        short: 50_000,
+        long: 150_000,
+        bar: None,
+    },
+];
+
+/// Counts the rows of those names (all that have a count, if there are none) on those runtimes and prints a table.
+///
+/// # Errors
+///
+/// If valgrind is missing or fails, or a row is unknown or has no count.
+pub fn run(names: &[String], runtimes: &[String]) -> io::Result<()> {
+    chosen(names)?;
+    if let Some(name) = names
+        .iter()
+        .find(|name| COUNTS.iter().all(|count| count.row != **name))
+    {
+        let counted: Vec<_> = COUNTS.iter().map(|count| count.row).collect();
+        return Err(io::Error::other(format!(
+            "{name} is not counted; those are: {}",
+            counted.join(" ")
+        )));
+    }
+    if let Err(error) = Command::new("valgrind").arg("--version").output() {
+        return Err(io::Error::other(format!(
+            "valgrind does not start ({error}): install it, as in `apt-get install valgrind`"
+        )));
+    }
+    let mut out = io::stdout();
+    write!(out, "{:<16}", "instructions/op")?;
+    for runtime in runtimes {
+        write!(out, "{runtime:>10}")?;
+    }
+    writeln!(out, "{:>8}", "bar")?;
+    for count in COUNTS
+        .iter()
+        .filter(|count| names.is_empty() || names.iter().any(|name| name == count.row))
+    {
+        write!(out, "{:<16}", count.row)?;
+        for runtime in runtimes {
+            let per_op = per_operation(count, runtime)?;
+            let over = runtime == "loxley" && count.bar.is_some_and(|bar| per_op > bar as f64);
+            write!(
+                out,
+                "{:>10}",
+                format!("{}{per_op:.0}", if over { "!" } else { "" })
+            )?;
+            out.flush()?;
+        }
+        writeln!(
+            out,
+            "{:>8}",
+            count.bar.map_or("-".to_owned(), |bar| format!("<={bar}"))
+        )?;
+    }
+    writeln!(
+        out,
+        "one worker; a `!` marks a figure of loxley's above the bar"
+    )
+}
+
+fn per_operation(count: &Count, runtime: &str) -> io::Result<f64> {
+    let short = count_once(count.row, runtime, count.short)?;
+    let long = count_once(count.row, runtime, count.long)?;
+    Ok(long.saturating_sub(short) as f64 / (count.long - count.short) as f64)
+}
+
+fn count_once(row: &str, runtime: &str, amount: u64) -> io::Result<u64> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe()?)
+        .args([
+            "one",
+            row,
+            runtime,
+            "--workers",
+            "1",
+            "--no-warm-up",
+            "--amount",
+            &amount.to_string(),
+        ])
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    match collected(&said) {
+        Some(count) if output.status.success() => Ok(count),
+        _ => Err(io::Error::other(format!(
+            "{row} on {runtime} under valgrind: {}\n{said}",
+            output.status
+        ))),
+    }
+}
+
+/// The count in callgrind's last words, a line like `==7== Collected : 1234`.
+fn collected(said: &str) -> Option<u64> {
+    let (_, count) = said
+        .lines()
+        .rev()
+        .find_map(|line| line.split_once("Collected :"))?;
+    count.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_count_is_read_from_callgrinds_last_words() {
+        let said =
+            "==7== Callgrind\n==7== \n==7== Events    : Ir\n==7== Collected : 123456\n==7== \n";
+        assert_eq!(collected(said), Some(123_456));
+        assert_eq!(collected("==7== nothing"), None);
+    }
+
+    #[test]
+    fn every_counted_row_exists() {
+        for count in COUNTS {
+            assert!(crate::rows::named(count.row).is_some(), "{}", count.row);
+            assert!(count.short < count.long);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! loxley and its rivals in one harness: the rows, and what measures, compares and prints them.
+//!
+//! ```text
+//! cargo run --release -p benches -- rivals [ROW ..] [--runs N] [--workers N] [--with RUNTIME] [--only RUNTIME,..]
+//! cargo run --release -p benches -- instructions [ROW ..]
+//! cargo run --release -p benches -- one ROW RUNTIME [--workers N] [--amount N] [--no-warm-up]
+//! ```
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`harness`] | plan, meter, sample, the runtime-neutral traits |
+//! | [`runtimes`] | loxley, tokio and smol behind those traits |
+//! | [`rows`] | one module per family of questions |
+//! | [`client`], [`raw`] | the load of the socket rows, and the epoll loop that is their limit |
+//! | [`stats`], [`report`] | medians and intervals; the driver that alternates processes, and its table |
+//! | [`instructions`] | instructions per operation, counted by callgrind |
+//!
+//! Deliberately absent: a gate on time. Time is compared side by side or not at all; what may fail a build is counted.
+
+pub mod client;
+pub mod harness;
+pub mod instructions;
+pub mod raw;
+pub mod report;
+pub mod rows;
+pub mod runtimes;
+pub mod stats;

@@ -1,0 +1,327 @@
+//! The runtimes under test behind the traits of [`crate::harness`].
+//!
+//! Each in its fastest documented form:
+//! - **loxley**: the multi-thread builder with everything on.
+//! - **tokio**: the same, on tokio's default flavour.
+//! - **smol**: a `StaticExecutor` ("may require significantly less overhead") driven by one thread per worker with smol's
+//!   `block_on`, which is what `smol::spawn` does with `SMOL_THREADS`, less the list of live tasks.
+//! - **smol_global**: the same with the plain `Executor` of `smol::spawn`; left out unless asked for.
+//!
+//! The thread that waits for a result uses a plain parking `block_on`: smol's own would also poll
+//! for sockets there, as one worker more than the others have.
+
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use async_executor::{Executor, StaticExecutor};
+use smol::future::FutureExt as _;
+use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::harness::{Net, Runtime};
+
+/// Implements the traits for a runtime whose API is tokio's.
+macro_rules! tokio_shaped {
+    ($name:ident, $root:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Debug)]
+        pub struct $name($root::runtime::Runtime);
+
+        impl Runtime for $name {
+            type Join<T: Send + 'static> = $root::task::JoinHandle<T>;
+
+            fn start(workers: usize) -> Self {
+                let mut builder = $root::runtime::Builder::new_multi_thread();
+                Self(
+                    builder
+                        .worker_threads(workers)
+                        .enable_all()
+                        .build()
+                        .expect("the runtime starts"),
+                )
+            }
+
+            fn run<F>(&self, main: F) -> F::Output
+            where
+                F: Future + Send + 'static,
+                F::Output: Send + 'static,
+            {
+                self.0
+                    .block_on(self.0.spawn(main))
+                    .expect("the workload does not panic")
+            }
+
+            fn spawn_outside<F>(&self, future: F) -> Self::Join<F::Output>
+            where
+                F: Future + Send + 'static,
+                F::Output: Send + 'static,
+            {
+                self.0.spawn(future)
+            }
+
+            #[inline]
+            fn spawn<F>(future: F) -> Self::Join<F::Output>
+            where
+                F: Future + Send + 'static,
+                F::Output: Send + 'static,
+            {
+                $root::spawn(future)
+            }
+
+            #[inline]
+            async fn join<T: Send + 'static>(handle: Self::Join<T>) -> T {
+                handle.await.expect("the workload does not panic")
+            }
+
+            #[inline]
+            fn detach<T: Send + 'static>(handle: Self::Join<T>) {
+                drop(handle);
+            }
+
+            #[inline]
+            fn yield_now() -> impl Future<Output = ()> + Send {
+                $root::task::yield_now()
+            }
+
+            #[inline]
+            fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
+                $root::time::sleep(duration)
+            }
+
+            #[inline]
+            fn sleep_until(deadline: Instant) -> impl Future<Output = ()> + Send {
+                $root::time::sleep_until(deadline.into())
+            }
+
+            #[inline]
+            async fn timeout<F>(duration: Duration, future: F) -> Option<F::Output>
+            where
+                F: Future + Send,
+                F::Output: Send,
+            {
+                $root::time::timeout(duration, future).await.ok()
+            }
+
+            async fn spawn_blocking<T: Send + 'static>(work: fn() -> T) -> T {
+                $root::task::spawn_blocking(work)
+                    .await
+                    .expect("the workload does not panic")
+            }
+        }
+    };
+}
+
+#[cfg(feature = "loxley")]
+tokio_shaped!(Loxley, loxley, "The runtime of this repository.");
+tokio_shaped!(Tokio, tokio, "tokio's multi-thread runtime.");
+
+impl Net for Tokio {
+    type Listener = tokio::net::TcpListener;
+    type Stream = tokio::net::TcpStream;
+    type Hyper = hyper_util::rt::TokioIo<tokio::net::TcpStream>;
+
+    fn listener(listener: TcpListener) -> io::Result<Self::Listener> {
+        tokio::net::TcpListener::from_std(listener)
+    }
+
+    async fn accept(listener: &Self::Listener) -> io::Result<Self::Stream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
+        tokio::io::AsyncReadExt::read(stream, buffer).await
+    }
+
+    async fn write_all(stream: &mut Self::Stream, data: &[u8]) -> io::Result<()> {
+        tokio::io::AsyncWriteExt::write_all(stream, data).await
+    }
+
+    fn hyper(stream: Self::Stream) -> Self::Hyper {
+        hyper_util::rt::TokioIo::new(stream)
+    }
+}
+
+#[cfg(feature = "loxley")]
+impl Net for Loxley {
+    type Listener = loxley::net::TcpListener;
+    type Stream = loxley::net::TcpStream;
+    type Hyper = loxley::hyper::LoxleyIo<loxley::net::TcpStream>;
+
+    fn listener(listener: TcpListener) -> io::Result<Self::Listener> {
+        loxley::net::TcpListener::from_std(listener)
+    }
+
+    async fn accept(listener: &Self::Listener) -> io::Result<Self::Stream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
+        loxley::io::AsyncReadExt::read(stream, buffer).await
+    }
+
+    async fn write_all(stream: &mut Self::Stream, data: &[u8]) -> io::Result<()> {
+        loxley::io::AsyncWriteExt::write_all(stream, data).await
+    }
+
+    fn hyper(stream: Self::Stream) -> Self::Hyper {
+        loxley::hyper::LoxleyIo::new(stream)
+    }
+}
+
+/// Implements the traits for smol over one of its two executors.
+macro_rules! smol_shaped {
+    ($name:ident, $executor:expr, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl Runtime for $name {
+            type Join<T: Send + 'static> = smol::Task<T>;
+
+            fn start(workers: usize) -> Self {
+                for worker in 0..workers {
+                    thread::Builder::new()
+                        .name(format!("smol-{worker}"))
+                        .spawn(|| smol::block_on($executor.run(std::future::pending::<()>())))
+                        .expect("a thread starts");
+                }
+                Self
+            }
+
+            fn run<F>(&self, main: F) -> F::Output
+            where
+                F: Future + Send + 'static,
+                F::Output: Send + 'static,
+            {
+                smol::future::block_on($executor.spawn(main))
+            }
+
+            fn spawn_outside<F>(&self, future: F) -> Self::Join<F::Output>
+            where
+                F: Future + Send + 'static,
+                F::Output: Send + 'static,
+            {
+                $executor.spawn(future)
+            }
+
+            #[inline]
+            fn spawn<F>(future: F) -> Self::Join<F::Output>
+            where
+                F: Future + Send + 'static,
+                F::Output: Send + 'static,
+            {
+                $executor.spawn(future)
+            }
+
+            #[inline]
+            fn join<T: Send + 'static>(handle: Self::Join<T>) -> impl Future<Output = T> + Send {
+                handle
+            }
+
+            #[inline]
+            fn detach<T: Send + 'static>(handle: Self::Join<T>) {
+                handle.detach();
+            }
+
+            #[inline]
+            fn yield_now() -> impl Future<Output = ()> + Send {
+                smol::future::yield_now()
+            }
+
+            #[inline]
+            async fn sleep(duration: Duration) {
+                smol::Timer::after(duration).await;
+            }
+
+            #[inline]
+            async fn sleep_until(deadline: Instant) {
+                smol::Timer::at(deadline).await;
+            }
+
+            #[inline]
+            fn timeout<F>(
+                duration: Duration,
+                future: F,
+            ) -> impl Future<Output = Option<F::Output>> + Send
+            where
+                F: Future + Send,
+                F::Output: Send,
+            {
+                async move { Some(future.await) }.or(async move {
+                    smol::Timer::after(duration).await;
+                    None
+                })
+            }
+
+            fn spawn_blocking<T: Send + 'static>(
+                work: fn() -> T,
+            ) -> impl Future<Output = T> + Send {
+                smol::unblock(work)
+            }
+        }
+
+        impl Net for $name {
+            type Listener = smol::net::TcpListener;
+            type Stream = smol::net::TcpStream;
+            type Hyper = smol_hyper::rt::FuturesIo<smol::net::TcpStream>;
+
+            fn listener(listener: TcpListener) -> io::Result<Self::Listener> {
+                smol::Async::new(listener).map(Into::into)
+            }
+
+            async fn accept(listener: &Self::Listener) -> io::Result<Self::Stream> {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            }
+
+            async fn read(stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
+                stream.read(buffer).await
+            }
+
+            async fn write_all(stream: &mut Self::Stream, data: &[u8]) -> io::Result<()> {
+                stream.write_all(data).await
+            }
+
+            fn hyper(stream: Self::Stream) -> Self::Hyper {
+                smol_hyper::rt::FuturesIo::new(stream)
+            }
+        }
+    };
+}
+
+static STATIC_EXECUTOR: StaticExecutor = StaticExecutor::new();
+
+smol_shaped!(Smol, STATIC_EXECUTOR, "smol on a static executor.");
+smol_shaped!(
+    SmolGlobal,
+    global_executor(),
+    "smol as `smol::spawn` builds it."
+);
+
+fn global_executor() -> &'static Executor<'static> {
+    static EXECUTOR: OnceLock<Executor<'static>> = OnceLock::new();
+    EXECUTOR.get_or_init(Executor::new)
+}
+
+/// The forms of a workload, written `forms!(R => workload::<R>)`; `forms!(net R => ..; raw)` adds a raw one.
+macro_rules! forms {
+    ($r:ident => $form:expr $(, $raw:expr)?) => {
+        &[
+            #[cfg(feature = "loxley")]
+            ("loxley", { type $r = $crate::runtimes::Loxley; $form }),
+            ("tokio", { type $r = $crate::runtimes::Tokio; $form }),
+            ("smol", { type $r = $crate::runtimes::Smol; $form }),
+            ("smol_global", { type $r = $crate::runtimes::SmolGlobal; $form }),
+            $(("raw", $raw),)?
+        ]
+    };
+}
+pub(crate) use forms;
