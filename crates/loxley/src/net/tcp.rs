@@ -3,6 +3,7 @@
 mod future_io;
 mod half;
 mod listener;
+mod options;
 mod socket;
 mod split;
 mod split_owned;

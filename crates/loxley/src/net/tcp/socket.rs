@@ -95,7 +95,7 @@ impl TcpSocket {
             "whether silent connections are probed (`SO_KEEPALIVE`)";
         reuseaddr set_reuseaddr: bool => reuse_address set_reuse_address,
             "whether an address with connections of an earlier socket may be bound (`SO_REUSEADDR`)";
-        #[cfg(not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin")))]
+        #[cfg(not(any(target_os = "solaris", target_os = "illumos")))]
         reuseport set_reuseport: bool => reuse_port set_reuse_port,
             "whether several sockets may be bound to one address (`SO_REUSEPORT`)";
         nodelay set_nodelay: bool => tcp_nodelay set_tcp_nodelay,

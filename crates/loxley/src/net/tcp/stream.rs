@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::BufMut;
 use loxley_core::io::{Direction, Source};
@@ -70,7 +69,12 @@ impl TcpStream {
     pub async fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
         let mut last = None;
         for address in addr::resolve(addr).await? {
-            match TcpSocket::for_address(address)?.connect(address).await {
+            // A family that the system does not have fails here, and the next address may be of another.
+            let connected = match TcpSocket::for_address(address) {
+                Ok(socket) => socket.connect(address).await,
+                Err(error) => Err(error),
+            };
+            match connected {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = Some(error),
             }
@@ -352,121 +356,8 @@ impl TcpStream {
     }
 }
 
-/// Addresses and options.
+/// Halves.
 impl TcpStream {
-    /// The address of this side.
-    ///
-    /// # Errors
-    ///
-    /// If the system does not know it.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().local_addr()
-    }
-
-    /// The address of the other side.
-    ///
-    /// # Errors
-    ///
-    /// `NotConnected` if the connection is gone.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.source.get_ref().peer_addr()
-    }
-
-    /// Takes the error that the system holds for this socket (`SO_ERROR`).
-    ///
-    /// # Errors
-    ///
-    /// If the system does not answer; the outer one.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.source.get_ref().take_error()
-    }
-
-    /// Whether small writes are sent at once (`TCP_NODELAY`).
-    ///
-    /// # Errors
-    ///
-    /// If the system does not answer.
-    pub fn nodelay(&self) -> io::Result<bool> {
-        self.source.get_ref().nodelay()
-    }
-
-    /// Sets whether small writes are sent at once (`TCP_NODELAY`). System's default: `false`.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses.
-    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.source.get_ref().set_nodelay(nodelay)
-    }
-
-    /// Whether segments are acknowledged at once (`TCP_QUICKACK`).
-    ///
-    /// # Errors
-    ///
-    /// If the system does not answer.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub fn quickack(&self) -> io::Result<bool> {
-        self.socket().tcp_quickack()
-    }
-
-    /// Sets whether segments are acknowledged at once (`TCP_QUICKACK`). The system may change it back.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
-        self.socket().set_tcp_quickack(quickack)
-    }
-
-    /// How long closing waits for unsent data (`SO_LINGER`); `None`: closing does not wait, the system sends on.
-    ///
-    /// # Errors
-    ///
-    /// If the system does not answer.
-    pub fn linger(&self) -> io::Result<Option<Duration>> {
-        self.socket().linger()
-    }
-
-    /// Sets how long closing waits for unsent data (`SO_LINGER`), in whole seconds.
-    ///
-    /// Dropping the stream then **blocks its worker** for up to that long. Zero does not block: see
-    /// [`set_zero_linger`](TcpStream::set_zero_linger).
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses.
-    pub fn set_linger(&self, dur: Option<Duration>) -> io::Result<()> {
-        self.socket().set_linger(dur)
-    }
-
-    /// Makes closing throw unsent data away and reset the connection.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses.
-    pub fn set_zero_linger(&self) -> io::Result<()> {
-        self.socket().set_linger(Some(Duration::ZERO))
-    }
-
-    /// The number of hops that a packet may make (`IP_TTL`).
-    ///
-    /// # Errors
-    ///
-    /// If the system does not answer.
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.source.get_ref().ttl()
-    }
-
-    /// Sets the number of hops that a packet may make (`IP_TTL`).
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses.
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.source.get_ref().set_ttl(ttl)
-    }
-
     /// The two halves, which borrow the stream; for one task that does both at a time.
     ///
     /// Costs nothing. For two tasks: [`into_split`](TcpStream::into_split).
@@ -479,10 +370,6 @@ impl TcpStream {
     /// Dropping the writing half shuts the stream down for writing. Costs one allocation, no lock.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         split_owned::split(self)
-    }
-
-    fn socket(&self) -> SockRef<'_> {
-        SockRef::from(self.source.get_ref())
     }
 }
 
@@ -541,6 +428,10 @@ impl TcpStream {
                 asked,
             })
         })
+    }
+
+    pub(super) fn std(&self) -> &std::net::TcpStream {
+        self.source.get_ref()
     }
 
     /// The halves have a method of this name too, for the macros.
