@@ -35,7 +35,7 @@ use proc_macro::TokenStream;
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
 /// #[loxley::main(worker_threads = 2)]
 /// async fn main() {
 ///     let answer = loxley::spawn(async { 6 * 7 }).await.unwrap();
@@ -45,8 +45,9 @@ use proc_macro::TokenStream;
 ///
 /// A program that has renamed the package in its manifest says so:
 ///
-/// ```ignore
+/// ```
 /// // tokio = { package = "loxley", version = "0.1" }
+/// # use loxley as tokio;
 /// #[tokio::main(crate = "tokio")]
 /// async fn main() {}
 /// ```
@@ -63,7 +64,7 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
 /// #[loxley::test]
 /// async fn six_times_seven_is_42() {
 ///     assert_eq!(loxley::spawn(async { 6 * 7 }).await.unwrap(), 42);
