@@ -117,13 +117,18 @@ impl Idle {
         if searching(self.state.load(Ordering::Relaxed)) != 0 {
             return Announce::Nobody;
         }
-        let Some(station) = sleepers.futex.pop().or_else(|| sleepers.poll.pop()) else {
-            return Announce::Nobody;
-        };
+        match self.pop(&mut sleepers) {
+            Some(station) => Announce::Wake(station),
+            None => Announce::Nobody,
+        }
+    }
+
+    fn pop(&self, sleepers: &mut Sleepers) -> Option<usize> {
+        let station = sleepers.futex.pop().or_else(|| sleepers.poll.pop())?;
         // AcqRel: one chain of read-modify-writes orders this change with I1 and S2.
         self.state
             .fetch_add(SEARCHING.wrapping_sub(PARKED), Ordering::AcqRel);
-        Announce::Wake(station)
+        Some(station)
     }
 
     /// S1: true if the caller, who is active, may search.
@@ -150,8 +155,25 @@ impl Idle {
         }
     }
 
-    /// I1.
-    pub fn park(&self, station: usize, how: How, was_searching: bool) {
+    /// S2 for a searcher that parks next: I3 finds what others relied on it to find.
+    pub fn give_up_searching(&self) {
+        // AcqRel: as in `choose`.
+        self.state.fetch_sub(SEARCHING, Ordering::AcqRel);
+    }
+
+    /// Chooses somebody to relieve a stuck worker, whether others search or not.
+    pub fn call_anybody(&self) -> Option<usize> {
+        let mut sleepers = self.sleepers.lock();
+        self.pop(&mut sleepers)
+    }
+
+    /// True if all stations sleep.
+    pub fn all_parked(&self) -> bool {
+        parked(self.state.load(Ordering::Relaxed)) >= self.stations
+    }
+
+    /// I1; true if nobody is left awake.
+    pub fn park(&self, station: usize, how: How, was_searching: bool) -> bool {
         let mut sleepers = self.sleepers.lock();
         match how {
             How::Futex => sleepers.futex.push(station),
@@ -159,8 +181,10 @@ impl Idle {
         }
         let searching = if was_searching { SEARCHING } else { 0 };
         // AcqRel: as in `choose`. The fence of I2 follows in `Park::prepare`.
-        self.state
+        let before = self
+            .state
             .fetch_add(PARKED.wrapping_sub(searching), Ordering::AcqRel);
+        parked(before) + 1 >= self.stations
     }
 
     /// The end of every sleep, and I4. `search`: the caller will search, if it was not chosen anyway.
@@ -235,7 +259,7 @@ mod tests {
     fn parked_pool(how: [How; 3]) -> Idle {
         let idle = Idle::new(3);
         for (station, how) in how.into_iter().enumerate() {
-            idle.park(station, how, false);
+            let _ = idle.park(station, how, false);
         }
         idle
     }

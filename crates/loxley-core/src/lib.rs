@@ -17,14 +17,18 @@
 //! | `idle` | who sleeps, who is woken? |
 //! | `poller` | how do sockets become ready? |
 //! | `timer` | how do deadlines fire? |
+//! | `alarm` | how does somebody learn that workers are active, without ticking? |
 //! | `worker` | in what order does a thread do all this? |
+//! | `monitor` | who notices that a worker is stuck, and what follows? |
 //! | `blocking` | where does code run that blocks? |
 //! | `runtime` | how is it started, entered and ended? |
 
+mod alarm;
 mod blocking;
 mod budget;
 mod clock;
 mod idle;
+mod monitor;
 mod park;
 mod poller;
 mod primitive;

@@ -15,6 +15,7 @@
 
 #[cfg(loxley_loom)]
 mod model;
+mod os;
 #[cfg(not(loxley_loom))]
 mod real;
 
@@ -24,6 +25,7 @@ pub use model::*;
 pub use real::*;
 
 pub use crossbeam_utils::CachePadded;
+pub use os::thread_number;
 pub use std::sync::{Arc, OnceLock, Weak};
 
 /// Counters that live for the whole process: never part of a protocol, so std's in both faces.

@@ -48,8 +48,11 @@ mod block;
 mod counters;
 mod pace;
 mod scheduler;
+mod rescue;
 mod sleep;
+mod station;
 mod steal;
+mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -57,11 +60,12 @@ use std::rc::Rc;
 
 pub use block::block_in_place;
 pub use counters::Counters;
-pub use scheduler::{Config, Hook, Scheduler, Seat, Station, Task};
+pub use scheduler::{Config, Hook, Scheduler, Seat, Task};
 pub use sleep::run_hook;
+pub use station::Station;
 
 use crate::poller::Timeout;
-use crate::primitive::{Arc, thread_local};
+use crate::primitive::{Arc, thread_local, thread_number};
 use crate::queue::{Local, Push, Stolen};
 use crate::task::{WakeList, is_task_waker};
 use crate::timer::Timers;
@@ -92,9 +96,10 @@ pub trait Interrupt {
 pub struct Worker {
     scheduler: Arc<Scheduler>,
     seat: Arc<Seat>,
+    seat_index: usize,
     /// Where it looks for events and sleeps.
     station: usize,
-    /// Not the usual tenant of the station: leaves when recalled.
+    /// The station is not its own: it leaves when it loses it.
     stand_in: bool,
     local: Local<Task>,
     pace: Pace,
@@ -102,8 +107,6 @@ pub struct Worker {
     injector_pace: Option<Pace>,
     lifo_turns: Cell<u32>,
     searching: Cell<bool>,
-    /// False between `block_in_place` and the return of the station.
-    is_tenant: Cell<bool>,
     /// In `block_in_place`: what comes now must not wait for this thread.
     blocked: Cell<bool>,
     /// Polls until the work that waits here is announced; 0: nothing is owed.
@@ -149,12 +152,12 @@ impl Worker {
             pace: Pace::new(config.event_interval),
             injector_pace,
             seat: scheduler.seat(seat).clone(),
+            seat_index: seat,
             station,
             stand_in: seat >= config.workers,
             local,
             lifo_turns: Cell::new(0),
             searching: Cell::new(false),
-            is_tenant: Cell::new(true),
             blocked: Cell::new(false),
             owed: Cell::new(0),
             holding: Cell::new(false),
@@ -175,12 +178,14 @@ impl Worker {
                 let _ = CURRENT.try_with(|current| current.replace(before));
             }
         }
+        self.seat.watch.sit_down(thread_number());
         let _leave = Leave(CURRENT.with(|current| current.replace(Some(self.clone()))));
         body(self)
     }
 
     /// The loop of a thread that does nothing else.
     pub fn run(&self) {
+        self.scheduler.alarm.active(self.scheduler.clock.now());
         loop {
             match self.step() {
                 Step::Ran => {}
@@ -216,7 +221,7 @@ impl Worker {
 
     /// True if this thread alone sleeps at its station, so that what it adds there needs no nudge.
     pub fn is_tenant(&self) -> bool {
-        self.is_tenant.get() && !self.blocked.get()
+        !self.blocked.get() && self.station().is_tenant(self.seat_index)
     }
 
     fn station(&self) -> &Station {
@@ -230,7 +235,7 @@ impl Worker {
     }
 
     fn should_leave(&self) -> bool {
-        self.scheduler.idle.is_closed() || (self.stand_in && self.station().is_recalled())
+        self.scheduler.idle.is_closed() || (self.stand_in && !self.station().is_tenant(self.seat_index))
     }
 
     /// W3: true if anything ran.
@@ -331,6 +336,13 @@ impl Worker {
         self.announce_if_many();
     }
 
+    /// Pays what is owed, before the thread does something that takes long.
+    fn announce_now(&self) {
+        if self.owed.replace(0) != 0 {
+            self.scheduler.announce();
+        }
+    }
+
     fn announce_if_many(&self) {
         if self.local.length() > self.pace.patience() as usize {
             self.owed.set(0);
@@ -367,21 +379,24 @@ impl Worker {
             }
         }
         if self.has_station() {
-            self.poll_station(now);
+            self.poll_station(self.station(), now);
+        }
+        if !self.scheduler.stuck.is_clear() {
+            self.relieve_stuck(now);
         }
     }
 
-    fn poll_station(&self, now: u64) {
-        let station = self.station();
+    /// Takes in the events and due timers of a station, its own or that of a stuck peer; true if there were any.
+    fn poll_station(&self, station: &Station, now: u64) -> bool {
         let mut wakes = self.wakes.take();
         if let Some(poller) = station.poller.as_ref().filter(|poller| poller.registrations() > 0) {
             // Somebody else inside is polling it for us; an error comes back at the next park.
             let _ = poller.try_poll(Timeout::Zero, &mut wakes);
         }
-        if station.timers.next_deadline() <= now {
-            station.timers.expire(now, &mut wakes);
-        }
+        station.timers.expire(now, &mut wakes);
+        let any = !wakes.is_empty();
         self.deliver(wakes);
+        any
     }
 
     /// Wakes what a look collected: our tasks into this worker's queue, one announcement, then foreign wakers.
@@ -390,6 +405,10 @@ impl Worker {
             self.holding.set(true);
             wakes.wake_all(is_task_waker, || {
                 self.holding.set(false);
+                // S2: foreign wakers may take their time.
+                if self.searching.get() {
+                    self.stop_searching();
+                }
                 if self.held.replace(false) {
                     self.announce_soon();
                 }
@@ -446,6 +465,7 @@ impl Worker {
             let announce = self.scheduler.idle.stop_searching();
             self.scheduler.carry_out(announce);
         }
+        self.seat.watch.stand_up();
         if let Ok(worker) = Rc::try_unwrap(self) {
             worker.seat.queue.stand_up(worker.local);
         }
@@ -460,9 +480,7 @@ impl Worker {
         }
         // One announcement for all of them; a closed runtime drops them instead.
         self.scheduler.announce();
-        if self.is_tenant.get() {
-            self.station().move_out();
-        }
+        self.station().vacate(self.seat_index);
         self.stand_up();
     }
 

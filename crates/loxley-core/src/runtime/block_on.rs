@@ -127,6 +127,7 @@ impl Handle {
     fn sit_down(&self, root: &Arc<Root>) -> Option<std::rc::Rc<Worker>> {
         let scheduler = &self.inner.scheduler;
         let local = scheduler.seat(0).queue.sit_down()?;
+        scheduler.stations[0].settle(0);
         let interrupt: Arc<dyn Interrupt> = root.clone();
         Some(Worker::new(scheduler.clone(), 0, 0, local, Some(interrupt)))
     }

@@ -114,18 +114,16 @@ impl Job for StandIn {
     fn run(self: Box<Self>) {
         let scheduler = &self.handle.inner.scheduler;
         let station = &scheduler.stations[self.station];
-        if scheduler.idle.is_closed() || !station.stand_in() {
-            return;
-        }
         let seats = scheduler.stand_in_seats();
         let seated = seats
             .map(|seat| (seat, scheduler.seat(seat).queue.sit_down()))
             .find_map(|(seat, local)| Some((seat, local?)));
-        let Some((seat, local)) = seated else {
-            return station.move_out();
-        };
+        let Some((seat, local)) = seated else { return };
         let worker = Worker::new(scheduler.clone(), seat, self.station, local, None);
-        context::with_entered(Entered::Driving, || worker.enter(Worker::run));
+        // Somebody else was faster, or the worker has come back: leaving at once is all there is to do.
+        if station.settle(seat) {
+            context::with_entered(Entered::Driving, || worker.enter(Worker::run));
+        }
         worker.leave();
     }
 
@@ -169,4 +167,10 @@ pub(super) fn start_stand_in(handle: Handle, station: usize) {
     let pool = handle.inner.blocking.clone();
     // At shutdown the pool refuses, and nobody needs a stand-in.
     let _ = pool.submit(Box::new(StandIn { handle, station }));
+}
+
+/// Gets a spare for `station`, whose worker is stuck; false if there are too many, or the system refused.
+pub(super) fn start_spare(handle: Handle, station: usize) -> bool {
+    let pool = handle.inner.spares.clone();
+    pool.submit(Box::new(StandIn { handle, station })).is_ok()
 }

@@ -5,16 +5,17 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::blocking::{BlockingTasks, start_stand_in};
+use super::blocking::{BlockingTasks, start_spare, start_stand_in};
 use super::block_on::Waiting;
 use super::context::{self, Entered};
 use super::handle::Inner;
-use super::shutdown::{self, Threads};
+use super::shutdown::{self, Threads, Watching};
 use super::{Handle, Runtime, RuntimeFlavor};
 use crate::blocking::{self, BlockingPool};
 use crate::clock::Clock;
+use crate::monitor::Monitor;
 use crate::poller::Poller;
-use crate::primitive::{Arc, Weak, thread};
+use crate::primitive::{Arc, OnceLock, Weak, thread};
 use crate::timer::Timers;
 use crate::worker::{Config, Hook, Scheduler, Station, Worker, run_hook};
 
@@ -22,6 +23,9 @@ use crate::worker::{Config, Hook, Scheduler, Station, Worker, run_hook};
 const WORKERS_VARIABLE: &str = "LOXLEY_WORKER_THREADS";
 /// Forces the portable poller.
 const PORTABLE_VARIABLE: &str = "LOXLEY_PORTABLE";
+
+/// How long a spare waits to be needed again.
+const SPARE_KEEP_ALIVE: Duration = Duration::from_millis(500);
 
 /// How threads are named.
 type Namer = Arc<dyn Fn() -> String + Send + Sync>;
@@ -50,6 +54,8 @@ pub struct Builder {
     portable: bool,
     event_interval: Option<u32>,
     injector_interval: Option<u32>,
+    rescue: bool,
+    max_spares: usize,
     on_start: Option<Hook>,
     on_stop: Option<Hook>,
     on_park: Option<Hook>,
@@ -87,6 +93,8 @@ impl Builder {
             portable: std::env::var_os(PORTABLE_VARIABLE).is_some_and(|value| value == "1"),
             event_interval: None,
             injector_interval: None,
+            rescue: flavor == RuntimeFlavor::MultiThread,
+            max_spares: 64,
             on_start: None,
             on_stop: None,
             on_park: None,
@@ -235,6 +243,24 @@ impl Builder {
         self
     }
 
+    /// Switches the rescue of stuck workers on or off. Default: on for the multi-thread flavour; the other has none.
+    ///
+    /// With it, a task that holds its thread delays nobody else: what waits behind it is taken over within a
+    /// millisecond or two. One more thread watches, which sleeps while nothing is stuck. When all workers are
+    /// stuck, spare threads stand in, so even with one worker two tasks may then run at once.
+    pub fn rescue(&mut self, rescue: bool) -> &mut Self {
+        self.rescue = rescue && self.flavor == RuntimeFlavor::MultiThread;
+        self
+    }
+
+    /// Sets the most spare threads that stand in for stuck workers at one time.
+    ///
+    /// Unit: threads; 0 allows none. Default: 64. They end half a second after they were last needed.
+    pub fn max_rescue_threads(&mut self, threads: usize) -> &mut Self {
+        self.max_spares = threads;
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -250,6 +276,8 @@ impl Builder {
         let inner = Arc::new_cyclic(|weak| Inner {
             blocking: Arc::new(BlockingPool::new(self.blocking_config(weak.clone()))),
             blocking_tasks: BlockingTasks::new(),
+            spares: Arc::new(BlockingPool::new(self.spares_config(weak.clone()))),
+            watching: OnceLock::new(),
             threads: Threads::default(),
             waiting: Waiting::default(),
             flavor: self.flavor,
@@ -265,6 +293,10 @@ impl Builder {
         }));
         // From here on, a runtime that is dropped shuts down what was started.
         let runtime = Runtime::new_from(Handle { inner });
+        if self.rescue {
+            // First: a worker may be stuck in its very first poll.
+            self.start_monitor(runtime.handle())?;
+        }
         if self.flavor == RuntimeFlavor::MultiThread {
             for index in 0..workers {
                 self.start_worker(runtime.handle(), index)?;
@@ -301,7 +333,7 @@ impl Builder {
     fn scheduler_config(&self, workers: usize) -> Config {
         Config {
             workers,
-            stand_ins: self.max_blocking_threads,
+            stand_ins: self.max_blocking_threads + self.max_spares,
             event_interval: self.event_interval,
             injector_interval: self.injector_interval,
             on_park: self.on_park.clone(),
@@ -324,6 +356,31 @@ impl Builder {
                 context::with_entered(Entered::MayBlock, live);
             }),
         }
+    }
+
+    fn spares_config(&self, runtime: Weak<Inner>) -> blocking::Config {
+        blocking::Config {
+            max_threads: self.max_spares.max(1),
+            keep_alive: SPARE_KEEP_ALIVE,
+            ..self.blocking_config(runtime)
+        }
+    }
+
+    fn start_monitor(&self, handle: &Handle) -> io::Result<()> {
+        let inner = &handle.inner;
+        let (weak, allowed) = (Arc::downgrade(inner), self.max_spares > 0);
+        let start_spare = move |station| {
+            let inner = weak.upgrade().filter(|_| allowed);
+            inner.is_some_and(|inner| start_spare(Handle { inner }, station))
+        };
+        let (monitor, stop, tally) =
+            Monitor::new(inner.scheduler.clone(), self.portable, Box::new(start_spare))
+                .map_err(|error| named(&error, format_args!("the monitor could not open its doors")))?;
+        let thread = thread::spawn("loxley-monitor".into(), None, || monitor.run())
+            .map_err(|error| named(&error, format_args!("the monitor could not be started")))?;
+        let watching = Watching::new(stop, thread, tally);
+        assert!(inner.watching.set(watching).is_ok(), "a runtime has one monitor");
+        Ok(())
     }
 
     fn start_worker(&self, handle: &Handle, index: usize) -> io::Result<()> {
@@ -354,7 +411,7 @@ fn work(handle: &Handle, index: usize) {
     context::drive(handle, || {
         let scheduler = &handle.inner.scheduler;
         let local = scheduler.seat(index).queue.sit_down().expect("a worker's seat is its own");
-        scheduler.stations[index].move_in_within(Duration::ZERO);
+        scheduler.stations[index].settle(index);
         let worker = Worker::new(scheduler.clone(), index, index, local, None);
         worker.enter(Worker::run);
         shutdown::retire(worker);

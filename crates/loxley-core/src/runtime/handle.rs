@@ -8,9 +8,9 @@ use super::block_on::Waiting;
 use super::blocking::BlockingTasks;
 use super::context::{self, EnterGuard, TryCurrentError};
 use super::metrics::RuntimeMetrics;
-use super::shutdown::Threads;
+use super::shutdown::{Threads, Watching};
 use crate::blocking::BlockingPool;
-use crate::primitive::Arc;
+use crate::primitive::{Arc, OnceLock};
 use crate::task::{Id, JoinHandle};
 use crate::timer::Timers;
 use crate::worker::{Scheduler, any_current, current};
@@ -30,6 +30,10 @@ pub struct Inner {
     pub(super) scheduler: Arc<Scheduler>,
     pub(super) blocking: Arc<BlockingPool>,
     pub(super) blocking_tasks: Arc<BlockingTasks>,
+    /// Threads that stand in for stuck workers.
+    pub(super) spares: Arc<BlockingPool>,
+    /// The monitor, if rescue is on.
+    pub(super) watching: OnceLock<Watching>,
     pub(super) threads: Threads,
     pub(super) waiting: Waiting,
     pub(super) flavor: RuntimeFlavor,

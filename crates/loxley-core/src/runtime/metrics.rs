@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Handle;
+use crate::monitor::{Reason, Tally};
 use crate::primitive::Arc;
 use crate::worker::{Counters, Seat, Station};
 
@@ -84,6 +85,51 @@ impl RuntimeMetrics {
     /// when they come, and nothing moves them later, so this stays 0.
     pub fn registrations_moved_count(&self) -> u64 {
         0
+    }
+
+    /// Threads that stand in for stuck workers, idle ones included.
+    pub fn num_rescue_threads(&self) -> usize {
+        self.handle.inner.spares.threads()
+    }
+
+    /// Threads found stuck in one poll.
+    pub fn stuck_count(&self) -> u64 {
+        self.tally(Tally::verdicts)
+    }
+
+    /// Times that the monitor looked at workers which had been active for a while.
+    pub fn monitor_ring_count(&self) -> u64 {
+        self.tally(Tally::rings)
+    }
+
+    /// Sleeping workers woken to relieve a stuck one.
+    pub fn rescue_call_count(&self) -> u64 {
+        self.tally(Tally::calls)
+    }
+
+    /// Spare threads started because every worker was stuck and one of them asleep in the kernel.
+    pub fn rescue_spares_asleep_count(&self) -> u64 {
+        self.tally(|tally| tally.spares(Reason::Asleep))
+    }
+
+    /// Spare threads started because every worker computed while work had waited for more than 10 ms.
+    pub fn rescue_spares_computing_count(&self) -> u64 {
+        self.tally(|tally| tally.spares(Reason::Computing))
+    }
+
+    /// Tasks taken over from the LIFO slots of stuck workers.
+    pub fn rescued_slot_count(&self) -> u64 {
+        self.sum(|counters| counters.slots_relieved.get())
+    }
+
+    /// Tasks taken over from the deques of stuck workers, beside those that were stolen in the ordinary way.
+    pub fn rescued_task_count(&self) -> u64 {
+        self.sum(|counters| counters.tasks_relieved.get())
+    }
+
+    /// Times that events or due timers of a stuck worker were taken in by a peer.
+    pub fn rescued_station_count(&self) -> u64 {
+        self.sum(|counters| counters.stations_relieved.get())
     }
 
     /// Tasks polled by the worker.
@@ -176,6 +222,11 @@ impl RuntimeMetrics {
         self.seat(worker).queue.len()
     }
 
+
+    fn tally(&self, count: impl Fn(&Tally) -> u64) -> u64 {
+        let watching = self.handle.inner.watching.get();
+        watching.map_or(0, |watching| count(&watching.tally))
+    }
 
     fn sum(&self, count: impl Fn(&Counters) -> u64) -> u64 {
         let seats = self.handle.inner.scheduler.seats();

@@ -1,7 +1,8 @@
 //! The end of a runtime, in steps.
 //!
-//! - E1 the blocking pool takes no more jobs; what it has not started is cancelled. A stand-in that comes later
-//!   finds E2 done and leaves.
+//! - E1 the monitor is ended and joined, which takes no longer than a round of its: it runs no foreign code. The pools
+//!   of spares and of blocking threads take no more jobs; what they have not started is cancelled. A stand-in that comes
+//!   later finds E2 done and leaves.
 //! - E2 every home is closed: a spawn from now on is cancelled at once, and its handle says so. The idle word is
 //!   closed: nobody parks any more, and who pushes into the injector drops what is there.
 //! - E3 every sleep is ended.
@@ -20,7 +21,8 @@ use std::time::{Duration, Instant};
 
 use super::Handle;
 use super::handle::Inner;
-use crate::primitive::{Condvar, Mutex, thread};
+use crate::monitor::{Stop, Tally};
+use crate::primitive::{Arc, Condvar, Mutex, thread};
 use crate::task::WakeList;
 use crate::worker::Worker;
 
@@ -92,13 +94,40 @@ impl Threads {
     }
 }
 
+/// The monitor of a runtime.
+pub struct Watching {
+    stop: Stop,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+    pub(super) tally: Arc<Tally>,
+}
+
+impl Watching {
+    /// A monitor that runs.
+    pub fn new(stop: Stop, thread: thread::JoinHandle<()>, tally: Arc<Tally>) -> Self {
+        let thread = Mutex::new(Some(thread));
+        Self { stop, thread, tally }
+    }
+
+    fn end(&self) {
+        self.stop.stop();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
 impl Handle {
     /// E1 to E6. `wait`: how long, for ever if `None`.
     pub(super) fn shut_down(&self, wait: Option<Duration>) {
         let inner = &*self.inner;
         let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
         // A limit beyond the clock's range is no limit; one of zero is over at once.
-        inner.blocking.close(); // E1
+        if let Some(watching) = inner.watching.get() {
+            watching.end(); // E1
+        }
+        inner.spares.close();
+        inner.blocking.close();
         inner.blocking_tasks.close();
         for home in inner.scheduler.homes() {
             home.close(); // E2
@@ -109,6 +138,7 @@ impl Handle {
             self.retire_here();
         }
         inner.threads.wait(deadline);
+        inner.spares.wait(deadline);
         inner.blocking.wait(deadline);
     }
 

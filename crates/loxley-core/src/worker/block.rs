@@ -33,32 +33,32 @@ impl Worker {
         if let Some(task) = self.seat.queue.slot.take() {
             self.push(task);
         }
-        self.station().offer();
-        if self.is_tenant.replace(false) {
-            self.station().move_out();
-        }
+        self.announce_now();
+        // Declared, so nobody has to find out.
+        self.seat.watch.set_resting(true);
+        self.station().vacate(self.seat_index);
     }
 
     /// B3.
     fn take_back(&self) {
         self.blocked.set(false);
-        self.station().recall();
+        self.seat.watch.set_resting(false);
     }
 
-    /// True once the station is this worker's again. The stand-in leaves at its next step; while it is in the
-    /// middle of a long poll, this worker goes on looking for work and asks again.
+    /// True once the station is this worker's again, which takes no longer than waking its tenant.
     pub(super) fn reclaim_station(&self) -> bool {
-        self.has_station() || {
-            self.is_tenant.set(self.station().move_in_within(RETURN));
-            self.is_tenant.get()
+        self.station().is_tenant(self.seat_index) || {
+            self.seat.watch.set_resting(true);
+            let reclaimed = !self.stand_in && self.station().reclaim(self.seat_index, RETURN);
+            self.seat.watch.set_resting(false);
+            reclaimed
         }
     }
 
     /// True if this thread is, or becomes without waiting, the tenant of its station.
     pub(super) fn has_station(&self) -> bool {
-        if !self.is_tenant.get() {
-            self.is_tenant.set(self.station().move_in_within(Duration::ZERO));
-        }
-        self.is_tenant.get()
+        let station = self.station();
+        station.is_tenant(self.seat_index)
+            || (!self.stand_in && station.reclaim(self.seat_index, Duration::ZERO))
     }
 }

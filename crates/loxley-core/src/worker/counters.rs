@@ -53,6 +53,12 @@ pub struct Inner {
     pub spawned: Counter,
     /// Tasks that completed here.
     pub completed: Counter,
+    /// Tasks taken out of the slots of stuck peers.
+    pub slots_relieved: Counter,
+    /// Tasks taken out of the deques of stuck peers.
+    pub tasks_relieved: Counter,
+    /// Times that events or timers of a stuck peer's station were taken in.
+    pub stations_relieved: Counter,
     /// Work that the safety re-check of debug builds found beside a parked worker; 0, or a wake was lost.
     pub rechecks: Counter,
 }

@@ -1,19 +1,18 @@
 //! What all workers of a runtime share: seats, stations, injector, homes.
 
 use std::fmt;
-use std::time::Duration;
 
 use super::counters::Counters;
+use super::station::Station;
+use super::watch::{StuckMask, Watch};
 use super::current;
 use crate::clock::Clock;
 use crate::idle::{Announce, Idle};
-use crate::park::Park;
-use crate::poller::Poller;
-use crate::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::primitive::{Arc, CachePadded, Condvar, Mutex, OnceLock};
+use crate::alarm::Alarm;
+use crate::primitive::atomic::{AtomicUsize, Ordering};
+use crate::primitive::{Arc, CachePadded, OnceLock};
 use crate::queue::{Injector, Public};
 use crate::task::{Home, Notified, Schedule};
-use crate::timer::Timers;
 
 /// What the queues of a runtime hold.
 pub type Task = Notified<Scheduler>;
@@ -50,25 +49,8 @@ pub struct Seat {
     pub queue: Public<Task>,
     /// What happened here.
     pub counters: Counters,
-}
-
-/// One place to sleep, with the sockets and timers whose home it is.
-pub struct Station {
-    /// `None` if I/O is not enabled.
-    pub poller: Option<Arc<Poller>>,
-    /// Its timers.
-    pub timers: Arc<Timers>,
-    /// Where its tenant sleeps.
-    pub park: Arc<Park>,
-    chair: Chair,
-}
-
-/// Who is the tenant of a station: one thread at a time.
-struct Chair {
-    taken: Mutex<bool>,
-    changed: Condvar,
-    /// The usual tenant wants its station back. Written under the lock of `taken`.
-    recalled: AtomicBool,
+    /// What a watcher may see of the thread that sits here.
+    pub watch: Watch,
 }
 
 /// Everything that workers share.
@@ -77,6 +59,10 @@ pub struct Scheduler {
     pub clock: Clock,
     pub idle: Idle,
     pub injector: Injector<Task>,
+    /// Tells the monitor that somebody is active.
+    pub alarm: Alarm,
+    /// The seats whose threads are stuck.
+    pub stuck: StuckMask,
     pub stations: Box<[Station]>,
     /// Made when first used; thieves look at the first `seats_used` of them.
     seats: Box<[OnceLock<Arc<Seat>>]>,
@@ -98,6 +84,8 @@ impl Scheduler {
         let scheduler = Arc::new_cyclic(|weak| Self {
             idle: Idle::new(workers),
             injector: Injector::new(),
+            alarm: Alarm::new(),
+            stuck: StuckMask::default(),
             stations: stations.into_boxed_slice(),
             seats: seats.collect(),
             seats_used: AtomicUsize::new(0),
@@ -122,15 +110,15 @@ impl Scheduler {
 
     /// The seat `index`, made if it is its first use.
     pub fn seat(&self, index: usize) -> &Arc<Seat> {
-        let seat = self.seats[index].get_or_init(|| {
+        self.seats[index].get_or_init(|| {
+            // Relaxed: whoever sits down here announces its work, and thieves may come a moment late.
+            self.seats_used.fetch_max(index + 1, Ordering::Relaxed);
             Arc::new(Seat {
                 queue: Public::new(),
                 counters: Counters::default(),
+                watch: Watch::default(),
             })
-        });
-        // Relaxed: whoever sits down here announces its work, and thieves may come a moment late.
-        self.seats_used.fetch_max(index + 1, Ordering::Relaxed);
-        seat
+        })
     }
 
     /// Seats that have ever been used.
@@ -284,91 +272,6 @@ impl Schedule for Scheduler {
                 self.completed_outside.fetch_add(1, Ordering::Relaxed);
             }
         }
-    }
-}
-
-impl Station {
-    /// Puts a station together.
-    pub fn new(poller: Option<Arc<Poller>>, timers: Arc<Timers>) -> Self {
-        let kicked = poller.clone();
-        let park = Arc::new(Park::new(Box::new(move || {
-            if let Some(poller) = &kicked {
-                poller.kick();
-            }
-        })));
-        if let Some(poller) = &poller {
-            poller.set_park(park.clone());
-        }
-        timers.set_park(park.clone());
-        Self {
-            poller,
-            timers,
-            park,
-            chair: Chair {
-                taken: Mutex::new(false),
-                changed: Condvar::new(),
-                recalled: AtomicBool::new(false),
-            },
-        }
-    }
-
-    /// Registrations that need somebody in the poller.
-    #[inline]
-    pub fn registrations(&self) -> usize {
-        self.poller.as_ref().map_or(0, |poller| poller.registrations())
-    }
-
-    /// The usual tenant moves in, if the one before leaves within `limit`.
-    pub fn move_in_within(&self, limit: Duration) -> bool {
-        let mut taken = self.chair.taken.lock();
-        if *taken && !limit.is_zero() {
-            let _ = self.chair.changed.wait_for(&mut taken, limit);
-        }
-        let free = !*taken;
-        *taken = true;
-        free
-    }
-
-    /// A stand-in moves in as soon as nobody is there; false if it was recalled before.
-    pub fn stand_in(&self) -> bool {
-        let mut taken = self.chair.taken.lock();
-        while *taken && !self.is_recalled() {
-            self.chair.changed.wait(&mut taken);
-        }
-        if self.is_recalled() {
-            return false;
-        }
-        *taken = true;
-        true
-    }
-
-    /// The tenant leaves.
-    pub fn move_out(&self) {
-        *self.chair.taken.lock() = false;
-        self.chair.changed.notify_all();
-    }
-
-    /// Lets stand-ins in from now on.
-    pub fn offer(&self) {
-        let _taken = self.chair.taken.lock();
-        self.chair.recalled.store(false, Ordering::Relaxed);
-    }
-
-    /// Asks the stand-in, if there is one, to leave, and keeps late ones out.
-    pub fn recall(&self) {
-        {
-            let _taken = self.chair.taken.lock();
-            self.chair.recalled.store(true, Ordering::Relaxed);
-        }
-        self.chair.changed.notify_all();
-        self.park.unpark();
-    }
-
-    /// True if a stand-in should leave.
-    #[inline]
-    pub fn is_recalled(&self) -> bool {
-        // Relaxed: seen at one of the next steps; `recall` ends a sleep after it, and under the lock it is exact.
-        self.chair.recalled.load(Ordering::Relaxed)
     }
 }
 

@@ -16,6 +16,10 @@ const CONFIRM: Duration = Duration::from_millis(20);
 impl Worker {
     /// W6: sleeps until there is something to do, and takes in what came.
     pub fn park(&self) {
+        if self.scheduler.config.on_park.is_some() && self.searching.replace(false) {
+            // S2: the hook may take its time. Nobody relies on this searcher: it goes through I1 to I3 below.
+            self.scheduler.idle.give_up_searching();
+        }
         run_hook(self.scheduler.config.on_park.as_ref());
         // The hook may have woken a task (tokio #8222), and who is no tenant waits for its station here.
         if !self.has_own_work() && self.reclaim_station() {
@@ -29,8 +33,14 @@ impl Worker {
     }
 
     fn sleep_at_station(&self) {
+        if !self.station().begin_sleep(self.seat_index) {
+            return;
+        }
+        self.seat.watch.set_resting(true);
         let mut wakes = self.wakes.take();
         let found = self.publish_and_sleep(&mut wakes);
+        self.station().end_sleep(self.seat_index);
+        self.seat.watch.set_resting(false);
         // I4, and the end of every sleep.
         let unparked = self.scheduler.idle.unpark_self(self.station, found);
         self.searching.set(unparked == Unparked::Searching);
@@ -50,7 +60,11 @@ impl Worker {
         let now = self.scheduler.clock.now();
         self.pace.pause(now);
         let was_searching = self.searching.replace(false);
-        self.scheduler.idle.park(self.station, how, was_searching); // I1
+        let idle = &self.scheduler.idle;
+        if idle.park(self.station, how, was_searching) {
+            // I1; this was the last one awake.
+            self.scheduler.alarm.all_asleep(now, || idle.all_parked());
+        }
         if station.park.prepare(how, until) == Prepared::Notified {
             return false;
         }
@@ -119,6 +133,7 @@ impl Worker {
     fn after_sleep(&self, mut wakes: WakeList) {
         let now = self.scheduler.clock.now();
         self.pace.resume(now);
+        self.scheduler.alarm.active(now);
         self.station().timers.expire(now, &mut wakes);
         self.deliver(wakes);
     }

@@ -8,7 +8,7 @@ impl Worker {
     ///
     /// A worker that may not search, because enough others do, parks instead; one that was woken to search does.
     pub(super) fn search(&self) -> bool {
-        if self.scheduler.seats_used() == 1 {
+        if self.scheduler.seats_used() == 1 && self.scheduler.stuck.is_clear() {
             return false;
         }
         if !self.searching.get() {
@@ -23,7 +23,9 @@ impl Worker {
             Visit::Contended => true,
             Visit::Nothing => false,
         };
-        (contended && matches!(self.visit_all(), Visit::Found)) || self.take_batch()
+        (contended && matches!(self.visit_all(), Visit::Found))
+            || self.take_batch()
+            || (!self.scheduler.stuck.is_clear() && self.relieve_stuck(self.scheduler.clock.now()))
     }
 
     /// One round over all seats, from a random one on.

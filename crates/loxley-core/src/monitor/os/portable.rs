@@ -1,0 +1,68 @@
+//! The monitor's condition variable.
+
+use std::time::{Duration, Instant};
+
+use super::Wake;
+use crate::primitive::{Condvar, Mutex};
+use crate::worker::Station;
+
+/// The doors where there is neither timerfd nor nested epoll.
+#[derive(Debug, Default)]
+pub struct Doors {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    stop: bool,
+    ring_at: Option<Instant>,
+    /// Somebody is watched: each round counts as an event, so that a worker is woken to look.
+    watching: bool,
+    /// The monitor waits without a limit, so an alarm must wake it to be noticed.
+    unlimited: bool,
+}
+
+impl Doors {
+    pub fn ring_in(&self, period: u64) {
+        let mut state = self.state.lock();
+        state.ring_at = (period > 0).then(|| Instant::now() + Duration::from_nanos(period));
+        if state.unlimited && state.ring_at.is_some() {
+            self.changed.notify_one();
+        }
+    }
+
+    pub fn stop(&self) {
+        self.state.lock().stop = true;
+        self.changed.notify_one();
+    }
+
+    pub fn watch(&self, _: &Station) {
+        self.state.lock().watching = true;
+    }
+
+    pub fn wait(&self, limit: Option<Duration>) -> Wake {
+        let end = limit.map(|limit| Instant::now() + limit);
+        let mut state = self.state.lock();
+        loop {
+            if state.stop {
+                return Wake::Stop;
+            }
+            let now = Instant::now();
+            if state.ring_at.is_some_and(|at| at <= now) {
+                state.ring_at = None;
+                return Wake::Ring;
+            }
+            if end.is_some_and(|end| end <= now) {
+                return if std::mem::take(&mut state.watching) { Wake::Event } else { Wake::Time };
+            }
+            let next = [end, state.ring_at].into_iter().flatten().min();
+            state.unlimited = next.is_none();
+            match next {
+                None => self.changed.wait(&mut state),
+                Some(at) => drop(self.changed.wait_for(&mut state, at - now)),
+            }
+            state.unlimited = false;
+        }
+    }
+}

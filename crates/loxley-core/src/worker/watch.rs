@@ -1,0 +1,118 @@
+//! What a watcher sees of a seat, and what it says about it.
+//!
+//! # The verdict
+//!
+//! *Progress* is the number of polls and sleeps, which a seat counts anyway. A thread that sits, does not sleep, and
+//! makes no progress between two samples is *stuck*; the watcher stores the very value it saw. The thread is stuck
+//! exactly while its progress still is that value: nobody has to take the verdict back, the thread's next poll does.
+//!
+//! The verdict is advice. A thread that moves on in the very moment loses nothing by it: a slot is taken by swap, a
+//! poller and a wheel under their locks.
+
+use super::scheduler::Seat;
+use crate::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::primitive::global;
+
+/// No progress has this value: it would take centuries.
+const NOT_STUCK: u64 = u64::MAX;
+/// Seats that the mask tells apart; the others share the last bit.
+const BITS: usize = 64;
+
+/// What a watcher may see of the thread in a seat.
+#[derive(Debug)]
+pub struct Watch {
+    /// The thread's number in the kernel; 0 while nobody sits here.
+    thread: AtomicU32,
+    /// The thread sleeps for want of work, or waits for its station.
+    resting: AtomicBool,
+    /// The progress at which it was found stuck.
+    stuck_at: AtomicU64,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            thread: AtomicU32::new(0),
+            resting: AtomicBool::new(false),
+            stuck_at: AtomicU64::new(NOT_STUCK),
+        }
+    }
+}
+
+impl Watch {
+    /// A thread sits down.
+    pub fn sit_down(&self, thread: u32) {
+        self.resting.store(false, Ordering::Relaxed);
+        self.thread.store(thread, Ordering::Relaxed);
+    }
+
+    /// It leaves.
+    pub fn stand_up(&self) {
+        self.thread.store(0, Ordering::Relaxed);
+    }
+
+    /// The thread that sits here.
+    pub fn thread(&self) -> Option<u32> {
+        Some(self.thread.load(Ordering::Relaxed)).filter(|&thread| thread != 0)
+    }
+
+    /// It rests, or works again.
+    #[inline]
+    pub fn set_resting(&self, resting: bool) {
+        self.resting.store(resting, Ordering::Relaxed);
+    }
+
+    /// True while it rests.
+    pub fn is_resting(&self) -> bool {
+        self.resting.load(Ordering::Relaxed)
+    }
+}
+
+impl Seat {
+    /// Moves at every poll and every sleep.
+    pub fn progress(&self) -> u64 {
+        self.counters.polls.get() + self.counters.futex_parks.get() + self.counters.poller_parks.get()
+    }
+
+    /// True if somebody sits here who should be making progress.
+    pub fn is_active(&self) -> bool {
+        self.watch.thread().is_some() && !self.watch.is_resting()
+    }
+
+    /// The watcher's verdict on the thread that made no progress beyond `sample`.
+    pub fn convict(&self, sample: u64) {
+        self.watch.stuck_at.store(sample, Ordering::Relaxed);
+    }
+
+    /// True while the verdict holds.
+    pub fn is_stuck(&self) -> bool {
+        self.watch.stuck_at.load(Ordering::Relaxed) == self.progress() && self.is_active()
+    }
+}
+
+/// Which seats are worth a look, in one word that every worker reads at every look.
+#[derive(Debug, Default)]
+pub struct StuckMask(global::AtomicU64);
+
+impl StuckMask {
+    /// True if no seat is stuck.
+    #[inline]
+    pub fn is_clear(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    /// The watcher's word.
+    pub fn set(&self, seats: impl Iterator<Item = usize>) {
+        let mask = seats.fold(0, |mask, seat| mask | bit(seat));
+        self.0.store(mask, Ordering::Relaxed);
+    }
+
+    /// True if `seat` may be stuck.
+    pub fn may_be_stuck(&self, seat: usize) -> bool {
+        self.0.load(Ordering::Relaxed) & bit(seat) != 0
+    }
+}
+
+fn bit(seat: usize) -> u64 {
+    1 << seat.min(BITS - 1)
+}
