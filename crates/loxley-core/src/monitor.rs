@@ -239,16 +239,18 @@ impl<'a> Rounds<'a> {
         self.publish(&stuck, &[]);
         while !stuck.is_empty() {
             let before = self.monitor.samples();
+            let sampled_at = self.monitor.scheduler.clock.now();
             self.act(&stuck);
-            end = self.rest(&stuck);
+            end = self.rest();
             if end == Wake::Stop {
                 break;
             }
             let now = self.monitor.samples();
             let mut next = now.clone();
-            // Who was stuck stays so while it does not move; others need two samples of a round's distance.
-            let full_round = end == Wake::Time;
-            next.retain(|sample| stuck.contains(sample) || (full_round && before.contains(sample)));
+            // Who was stuck stays so while it does not move; others get the same time to move as the first.
+            let apart = Duration::from_nanos(self.monitor.scheduler.clock.now() - sampled_at);
+            let convicted = |sample: &Sample| apart >= CONVICT && before.contains(sample);
+            next.retain(|sample| stuck.contains(sample) || convicted(sample));
             self.publish(&next, &stuck);
             stuck = next;
         }
@@ -356,7 +358,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// V6.
-    fn rest(&mut self, _stuck: &[Sample]) -> Wake {
+    fn rest(&mut self) -> Wake {
         let scheduler = &self.monitor.scheduler;
         let deadlines = self.watched.iter().map(|&index| scheduler.stations[index].timers.next_deadline());
         let next = deadlines.min().unwrap_or(u64::MAX);
@@ -371,7 +373,7 @@ impl<'a> Rounds<'a> {
                     self.event = true;
                     return Wake::Event;
                 }
-                end => return if end == Wake::Time && limit < ROUND { Wake::Event } else { end },
+                end => return end,
             }
         }
     }
