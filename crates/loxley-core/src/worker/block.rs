@@ -33,6 +33,10 @@ impl Worker {
         if let Some(task) = self.seat.queue.slot.take() {
             self.push(task);
         }
+        // The polls that would have paid are not coming.
+        if self.owed.replace(0) != 0 {
+            self.scheduler.announce();
+        }
         self.station().offer();
         if self.is_tenant.replace(false) {
             self.station().move_out();
