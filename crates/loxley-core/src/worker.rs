@@ -459,8 +459,9 @@ impl Worker {
             let announce = self.scheduler.idle.stop_searching();
             self.scheduler.carry_out(announce);
         }
-        if let Ok(worker) = Rc::try_unwrap(self) {
-            worker.seat.queue.stand_up(worker.local);
+        match Rc::try_unwrap(self) {
+            Ok(worker) => worker.seat.queue.stand_up(worker.local),
+            Err(_) => debug_assert!(false, "a seat cannot be left by somebody who still works there"),
         }
     }
 
