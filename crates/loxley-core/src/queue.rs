@@ -100,7 +100,7 @@ pub enum Stolen<T> {
     Nothing,
     /// Somebody was faster: there may be more.
     Retry,
-    /// One task to run, and this many more in the thief's deque.
+    /// One task to run, and this many more, at least, that came into the thief's deque.
     Batch(T, usize),
 }
 
@@ -155,7 +155,7 @@ impl<T: SlotItem> Public<T> {
 
     /// Moves half of this deque, rounded up, into the thief's.
     pub fn steal_into(&self, thief: &Local<T>) -> Stolen<T> {
-        thief.filled(self.stealer.steal_batch_and_pop(&thief.deque))
+        thief.fill(|deque| self.stealer.steal_batch_and_pop(deque))
     }
 
     /// How many tasks wait here, slot included; for metrics.
@@ -220,13 +220,15 @@ impl<T: SlotItem> Local<T> {
         public.hint.swap(ANY, Ordering::AcqRel) == EMPTY
     }
 
-    fn filled(&self, stolen: deque::Steal<T>) -> Stolen<T> {
-        match stolen {
+    fn fill(&self, steal: impl FnOnce(&deque::Worker<T>) -> deque::Steal<T>) -> Stolen<T> {
+        let before = self.deque.len();
+        match steal(&self.deque) {
             deque::Steal::Empty => Stolen::Nothing,
             deque::Steal::Retry => Stolen::Retry,
             deque::Steal::Success(task) => {
                 self.length.set(self.deque.len());
-                Stolen::Batch(task, self.length.get())
+                // Thieves may have taken some of the old ones in between.
+                Stolen::Batch(task, self.length.get().saturating_sub(before))
             }
         }
     }
@@ -270,7 +272,7 @@ impl<T: SlotItem> Injector<T> {
 
     /// Moves a batch into `taker`'s deque.
     pub fn take_into(&self, taker: &Local<T>) -> Stolen<T> {
-        taker.filled(self.0.steal_batch_and_pop(&taker.deque))
+        taker.fill(|deque| self.0.steal_batch_and_pop(deque))
     }
 
     /// Takes one task; waits out a race with others.

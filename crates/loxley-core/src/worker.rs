@@ -185,12 +185,22 @@ impl Worker {
 
     /// The loop of a thread that does nothing else.
     pub fn run(&self) {
+        /// Everybody else's code is contained: what unwinds here is a fault of ours, and a runtime that has lost a
+        /// worker hangs in silence.
+        struct Fault;
+        impl Drop for Fault {
+            fn drop(&mut self) {
+                eprintln!("loxley: a worker has panicked outside any task, which is a defect of loxley");
+                std::process::abort();
+            }
+        }
+        let fault = Fault;
         self.scheduler.alarm.active(self.scheduler.clock.now());
         loop {
             match self.step() {
                 Step::Ran => {}
                 Step::Idle => self.park(),
-                Step::Done => return,
+                Step::Done => return std::mem::forget(fault),
             }
         }
     }
@@ -297,7 +307,10 @@ impl Worker {
             pace.restart(0);
             self.take_one_injected();
         }
-        pace.tick();
+        // At an interval of 1 the injected task has used it up.
+        if !pace.is_due() {
+            pace.tick();
+        }
     }
 
     /// A task was woken or spawned by this thread: into the slot.
@@ -439,10 +452,10 @@ impl Worker {
 
     /// Runs the first task of a batch and makes the others known.
     fn run_stolen(&self, stolen: Stolen<Task>) -> bool {
-        let Stolen::Batch(task, more) = stolen else {
+        let Stolen::Batch(task, _) = stolen else {
             return matches!(stolen, Stolen::Retry);
         };
-        let announce = more > 0 && self.local.publish(&self.seat.queue);
+        let announce = self.local.length() > 0 && self.local.publish(&self.seat.queue);
         if self.searching.get() {
             // S2 announces for all who relied on this searcher, the rest of the batch included.
             self.stop_searching();
@@ -466,8 +479,9 @@ impl Worker {
             self.scheduler.carry_out(announce);
         }
         self.seat.watch.stand_up();
-        if let Ok(worker) = Rc::try_unwrap(self) {
-            worker.seat.queue.stand_up(worker.local);
+        match Rc::try_unwrap(self) {
+            Ok(worker) => worker.seat.queue.stand_up(worker.local),
+            Err(_) => debug_assert!(false, "a seat cannot be left by somebody who still works there"),
         }
     }
 

@@ -138,7 +138,7 @@ impl Handle {
         root: &Arc<Root>,
         mut poll: impl FnMut() -> Poll<T>,
     ) -> Option<T> {
-        // D3, also if a hook or the root panics.
+        // D3, also if the root panics. It holds the only reference to the worker by then.
         struct StandUp<'a>(Option<std::rc::Rc<Worker>>, &'a Waiting);
         impl Drop for StandUp<'_> {
             fn drop(&mut self) {
@@ -151,8 +151,8 @@ impl Handle {
                 }
             }
         }
-        let seated = StandUp(Some(worker.clone()), &self.inner.waiting);
-        let output = worker.enter(|worker| {
+        let seated = StandUp(Some(worker), &self.inner.waiting);
+        seated.0.as_ref()?.enter(|worker| {
             loop {
                 if root.is_raised() {
                     if let Poll::Ready(output) = poll() {
@@ -165,9 +165,6 @@ impl Handle {
                     Step::Done => return None,
                 }
             }
-        });
-        drop(worker);
-        drop(seated);
-        output
+        })
     }
 }

@@ -79,12 +79,6 @@ impl Entry {
         }
     }
 
-    /// Forgets the deadline and the waker: the next poll begins anew.
-    pub fn cancel(mut self: Pin<&mut Self>) {
-        self.as_mut().withdraw();
-        drop(self.link.waker().take());
-    }
-
     /// True once the deadline has come.
     pub fn has_fired(&self) -> bool {
         self.link.state() == State::Fired

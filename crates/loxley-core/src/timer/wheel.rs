@@ -289,6 +289,7 @@ impl Wheel {
     }
 
     /// True if no entry is linked.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.levels == 0
     }

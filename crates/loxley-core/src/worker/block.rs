@@ -33,6 +33,7 @@ impl Worker {
         if let Some(task) = self.seat.queue.slot.take() {
             self.push(task);
         }
+        // The polls that would have paid are not coming.
         self.announce_now();
         // Declared, so nobody has to find out.
         self.seat.watch.set_resting(true);
