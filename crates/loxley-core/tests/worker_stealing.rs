@@ -155,7 +155,6 @@ fn a_lone_task_behind_a_blocked_worker_is_stolen() {
 }
 
 #[test]
-#[ignore = "waits for the rescue of stuck workers: a quick worker keeps one task to itself for a few polls"]
 fn a_lone_task_behind_a_worker_that_was_quick_so_far_is_stolen() {
     watched(|| {
         let runtime = workers(2);
