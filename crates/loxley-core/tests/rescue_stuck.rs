@@ -16,12 +16,18 @@ use loxley_core::time::Sleep;
 const HANG: Duration = Duration::from_secs(20);
 
 fn runtime(workers: usize) -> Runtime {
-    Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap()
+    Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// Blocks the thread until somebody sends.
 fn block<T>(receiver: &mpsc::Receiver<T>) -> T {
-    receiver.recv_timeout(HANG).expect("nobody came to the rescue")
+    receiver
+        .recv_timeout(HANG)
+        .expect("nobody came to the rescue")
 }
 
 /// Computes until somebody sends: never asleep in the kernel.
@@ -64,7 +70,11 @@ fn a_task_woken_by_a_stuck_worker_runs() {
             poll_fn(|cx| {
                 polls += 1;
                 give_waker.send(cx.waker().clone()).unwrap();
-                if polls == 1 { Poll::Pending } else { Poll::Ready(()) }
+                if polls == 1 {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
             })
             .await;
             send.send(()).unwrap();
