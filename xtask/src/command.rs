@@ -98,15 +98,15 @@ pub(crate) fn target_directory() -> Result<PathBuf, String> {
         .ok_or_else(|| "`cargo metadata` names no target directory".into())
 }
 
-/// Builds one example and gives the path of its program.
-pub(crate) fn build_example(name: &str, release: bool) -> Result<PathBuf, String> {
-    let mut args = vec!["build", "-p", "examples", "--example", name];
-    if release {
-        args.push("--release");
-    }
-    args.push("--message-format=json");
-    let messages = stdout(cargo(&args))?;
-    executable(&messages).ok_or_else(|| format!("cargo built no program for the example `{name}`"))
+/// Builds a program and gives its path.
+pub(crate) fn build_program(args: &[&str]) -> Result<PathBuf, String> {
+    let build = [
+        "build",
+        "--release",
+        "--message-format=json-render-diagnostics",
+    ];
+    let messages = stdout(cargo(&[&build, args].concat()))?;
+    executable(&messages).ok_or_else(|| format!("cargo built no program for `{}`", args.join(" ")))
 }
 
 /// The last program among cargo's messages.

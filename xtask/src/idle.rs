@@ -7,7 +7,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::command::{build_example, program_in_root, run, target_directory};
+use crate::command::{build_program, program_in_root, run, target_directory};
 use crate::gate::{Options, Outcome, Verdict};
 
 const SECONDS: &str = "10";
@@ -20,7 +20,7 @@ pub(crate) fn gate(_: &Options) -> Outcome {
     if let Err(why) = strace_works() {
         return Ok(Verdict::Skipped(why));
     }
-    let program = build_example("idle", true)?;
+    let program = build_program(&["-p", "examples", "--example", "idle"])?;
     let mut seen = Vec::new();
     for sockets in SOCKETS {
         let log = target_directory()?.join(format!("idle-{sockets}.strace"));
