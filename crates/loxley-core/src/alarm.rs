@@ -56,11 +56,6 @@ impl Alarm {
         let _ = self.set.set(set);
     }
 
-    /// True if somebody listens.
-    pub fn is_connected(&self) -> bool {
-        self.set.get().is_some()
-    }
-
     /// L1 to L3; the caller counts as active already.
     #[inline]
     pub fn active(&self, now: u64) {
@@ -77,10 +72,13 @@ impl Alarm {
     fn arm(&self, set: &Set, seen: u64, now: u64, period: u64) {
         let target = now + period;
         // Relaxed: the word alone is exchanged; the order against the counts comes from the fences.
-        let won = self.armed_for.compare_exchange(seen, target, Ordering::Relaxed, Ordering::Relaxed);
+        let won =
+            self.armed_for
+                .compare_exchange(seen, target, Ordering::Relaxed, Ordering::Relaxed);
         if won.is_ok() {
             let before = self.last_armed.swap(now, Ordering::Relaxed);
-            self.seldom.store(now.saturating_sub(before) > SELDOM, Ordering::Relaxed);
+            self.seldom
+                .store(now.saturating_sub(before) > SELDOM, Ordering::Relaxed);
             set(period);
         }
     }

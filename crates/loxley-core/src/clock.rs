@@ -27,6 +27,7 @@ impl Clock {
     }
 
     /// A clock that reads `start` until [`Clock::advance`] moves it.
+    #[cfg(any(test, loxley_loom))]
     pub fn manual(start: u64) -> Self {
         Self::new(start, Some(AtomicU64::new(start)))
     }
@@ -58,10 +59,14 @@ impl Clock {
     #[inline]
     pub fn to_ns(&self, instant: Instant) -> u64 {
         let since = instant.saturating_duration_since(self.0.origin);
-        self.0.start.saturating_add(duration_ns(since)).min(u64::MAX - 1)
+        self.0
+            .start
+            .saturating_add(duration_ns(since))
+            .min(u64::MAX - 1)
     }
 
     /// Moves a manual clock on; a real one goes its own way.
+    #[cfg(any(test, loxley_loom))]
     pub fn advance(&self, by: Duration) {
         if let Some(now) = &self.0.manual {
             now.fetch_add(duration_ns(by), Ordering::Relaxed);

@@ -198,7 +198,11 @@ impl Idle {
         // AcqRel: as in `choose`.
         self.state
             .fetch_add(searching.wrapping_sub(PARKED), Ordering::AcqRel);
-        if search { Unparked::Searching } else { Unparked::Active }
+        if search {
+            Unparked::Searching
+        } else {
+            Unparked::Active
+        }
     }
 
     /// From now on every announcement says so, and nobody parks any more.

@@ -23,6 +23,18 @@
 //! | `blocking` | where does code run that blocks? |
 //! | `runtime` | how is it started, entered and ended? |
 
+#![cfg_attr(not(test), deny(clippy::disallowed_types))]
+#![cfg_attr(
+    loxley_loom,
+    expect(
+        missing_docs,
+        missing_debug_implementations,
+        dead_code,
+        unnameable_types,
+        reason = "the doors below show models what nobody else sees"
+    )
+)]
+
 mod alarm;
 mod blocking;
 mod budget;
@@ -57,4 +69,41 @@ pub mod io {
 /// Deadlines.
 pub mod time {
     pub use crate::runtime::Sleep;
+}
+
+/// The insides, for the models of `loom-tests`.
+#[cfg(loxley_loom)]
+pub mod doors {
+    pub use crate::clock::Clock;
+    pub use crate::primitive::{Condvar, Mutex, UnsafeCell, atomic, fault, thread};
+
+    pub mod task {
+        pub use crate::task::doors::*;
+    }
+
+    pub mod queue {
+        pub use crate::queue::{Injector, Local, Public, Push, Slot, SlotItem, Stolen};
+    }
+
+    pub mod park {
+        pub use crate::park::{How, NEVER, Park, Prepared};
+    }
+
+    pub mod idle {
+        pub use crate::idle::{Announce, Idle, Unparked};
+    }
+
+    pub mod poller {
+        pub use crate::poller::{
+            Direction, Interest, PollGuard, Poller, Ready, ReadyEvent, Registration, Timeout,
+        };
+    }
+
+    pub mod timer {
+        pub use crate::timer::{Closed, Entry, Timers};
+    }
+
+    pub mod worker {
+        pub use crate::worker::{Config, Interrupt, Scheduler, Station, Step, Task, Worker};
+    }
 }

@@ -138,7 +138,9 @@ impl Monitor {
     ) -> std::io::Result<(Self, Stop, Arc<Tally>)> {
         let doors = Arc::new(Doors::open(portable)?);
         let bell = doors.clone();
-        scheduler.alarm.connect(Box::new(move |period| bell.ring_in(period)));
+        scheduler
+            .alarm
+            .connect(Box::new(move |period| bell.ring_in(period)));
         let tally = Arc::new(Tally::default());
         let stop = Stop(doors.clone());
         let monitor = Self {
@@ -166,7 +168,9 @@ impl Monitor {
                 period = crate::alarm::PERIOD; // V1
                 continue;
             }
-            let Some(stuck) = self.convict_after(&first) else { return };
+            let Some(stuck) = self.convict_after(&first) else {
+                return;
+            };
             if stuck.is_empty() {
                 period = (period * 2).min(SLOWEST); // V2
             } else {
@@ -175,7 +179,9 @@ impl Monitor {
                     return;
                 }
             }
-            self.scheduler.alarm.again(self.scheduler.clock.now(), period);
+            self.scheduler
+                .alarm
+                .again(self.scheduler.clock.now(), period);
         }
     }
 
@@ -201,7 +207,11 @@ impl Monitor {
             }
         }
         let now = self.samples();
-        Some(now.into_iter().filter(|sample| first.contains(sample)).collect())
+        Some(
+            now.into_iter()
+                .filter(|sample| first.contains(sample))
+                .collect(),
+        )
     }
 
     fn seat(&self, index: usize) -> &Arc<Seat> {
@@ -267,7 +277,10 @@ impl<'a> Rounds<'a> {
             }
             self.monitor.seat(sample.seat).convict(sample.progress);
         }
-        self.monitor.scheduler.stuck.set(stuck.iter().map(|sample| sample.seat));
+        self.monitor
+            .scheduler
+            .stuck
+            .set(stuck.iter().map(|sample| sample.seat));
         self.watch(stuck);
     }
 
@@ -275,7 +288,9 @@ impl<'a> Rounds<'a> {
     fn watch(&mut self, stuck: &[Sample]) {
         let stations = &self.monitor.scheduler.stations;
         let wanted = stations.iter().enumerate().filter(|(_, station)| {
-            station.tenant().is_some_and(|tenant| stuck.iter().any(|sample| sample.seat == tenant))
+            station
+                .tenant()
+                .is_some_and(|tenant| stuck.iter().any(|sample| sample.seat == tenant))
         });
         let wanted: Vec<usize> = wanted.map(|(index, _)| index).collect();
         for &index in self.watched.iter().filter(|index| !wanted.contains(index)) {
@@ -283,7 +298,9 @@ impl<'a> Rounds<'a> {
         }
         for &index in &wanted {
             // Again at every round: an event that nobody has taken in yet then shows again.
-            self.monitor.doors.watch(&stations[index], self.watched.contains(&index));
+            self.monitor
+                .doors
+                .watch(&stations[index], self.watched.contains(&index));
         }
         self.watched = wanted;
     }
@@ -314,15 +331,27 @@ impl<'a> Rounds<'a> {
     /// V5.
     fn stand_in(&mut self, stuck: &[Sample], now: u64, since: u64) {
         if let Some((started, seats)) = self.spare_due {
-            let arrived = self.monitor.scheduler.seats().filter(|seat| seat.is_active()).count() > seats;
+            let arrived = self
+                .monitor
+                .scheduler
+                .seats()
+                .filter(|seat| seat.is_active())
+                .count()
+                > seats;
             if !arrived && now < started + ARRIVAL {
                 return;
             }
         }
         let asleep = |sample: &Sample| {
-            self.monitor.seat(sample.seat).watch.thread().is_some_and(os::is_asleep)
+            self.monitor
+                .seat(sample.seat)
+                .watch
+                .thread()
+                .is_some_and(os::is_asleep)
         };
-        let alone = stuck.iter().all(|sample| sample.seat < self.monitor.scheduler.config.workers);
+        let alone = stuck
+            .iter()
+            .all(|sample| sample.seat < self.monitor.scheduler.config.workers);
         if stuck.iter().any(asleep) {
             self.start_spare(stuck, Reason::Asleep, now);
         } else if alone && now - since >= PREEMPT {
@@ -339,9 +368,14 @@ impl<'a> Rounds<'a> {
                 stuck.iter().any(|sample| sample.seat == tenant) && station.take_from(tenant)
             }
         };
-        let Some(index) = scheduler.stations.iter().position(available) else { return };
+        let Some(index) = scheduler.stations.iter().position(available) else {
+            return;
+        };
         if (self.monitor.start_spare)(index) {
-            self.monitor.tally.of(reason).fetch_add(1, Ordering::Relaxed);
+            self.monitor
+                .tally
+                .of(reason)
+                .fetch_add(1, Ordering::Relaxed);
             let active = scheduler.seats().filter(|seat| seat.is_active()).count();
             self.spare_due = Some((now, active));
         }
@@ -353,19 +387,28 @@ impl<'a> Rounds<'a> {
         let due = |index: &usize| scheduler.stations[*index].timers.next_deadline() <= now;
         self.event
             || !scheduler.injector.is_empty()
-            || stuck.iter().any(|sample| self.monitor.seat(sample.seat).queue.len() > 0)
+            || stuck
+                .iter()
+                .any(|sample| self.monitor.seat(sample.seat).queue.len() > 0)
             || self.watched.iter().any(due)
     }
 
     /// V6.
     fn rest(&mut self) -> Wake {
         let scheduler = &self.monitor.scheduler;
-        let deadlines = self.watched.iter().map(|&index| scheduler.stations[index].timers.next_deadline());
+        let deadlines = self
+            .watched
+            .iter()
+            .map(|&index| scheduler.stations[index].timers.next_deadline());
         let next = deadlines.min().unwrap_or(u64::MAX);
         let now = scheduler.clock.now();
         let left = Duration::from_nanos(next.saturating_sub(now));
         // A deadline that has passed was acted upon; the next round sees whether it helped.
-        let limit = if left.is_zero() { ROUND } else { left.min(ROUND) };
+        let limit = if left.is_zero() {
+            ROUND
+        } else {
+            left.min(ROUND)
+        };
         loop {
             match self.monitor.doors.wait(Some(limit)) {
                 Wake::Ring => scheduler.alarm.rang(),

@@ -112,12 +112,6 @@ impl Park {
         Prepared::Ready
     }
 
-    /// Changes the deadline of a published sleep that has not begun, before its re-check.
-    pub fn set_until(&self, until: u64) {
-        self.until.store(until, Ordering::Relaxed);
-        fence(Ordering::SeqCst); // K2 again, pairs with U1 in `deadline_added`
-    }
-
     /// K4 on the condition variable: returns after a wake, or when `timeout` has passed.
     pub fn sleep(&self, timeout: Option<std::time::Duration>) {
         let mut guard = self.lock.lock();

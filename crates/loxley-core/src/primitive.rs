@@ -29,6 +29,9 @@ pub use os::thread_number;
 pub use std::sync::{Arc, OnceLock, Weak};
 
 /// Counters that live for the whole process: never part of a protocol, so std's in both faces.
+#[expect(clippy::disallowed_types, reason = "this is the door")]
 pub mod global {
-    pub use std::sync::atomic::{AtomicU64, Ordering};
+    pub use std::sync::atomic::Ordering;
+
+    pub type AtomicU64 = std::sync::atomic::AtomicU64;
 }

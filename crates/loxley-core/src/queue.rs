@@ -236,13 +236,17 @@ impl<T: SlotItem> Local<T> {
 
 impl<T: SlotItem> fmt::Debug for Public<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Public").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Public")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl<T> fmt::Debug for Local<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Local").field("length", &self.length.get()).finish_non_exhaustive()
+        f.debug_struct("Local")
+            .field("length", &self.length.get())
+            .finish_non_exhaustive()
     }
 }
 
@@ -290,6 +294,8 @@ impl<T: SlotItem> Injector<T> {
 
 impl<T: SlotItem> fmt::Debug for Injector<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Injector").field("len", &self.len()).finish()
+        f.debug_struct("Injector")
+            .field("len", &self.len())
+            .finish()
     }
 }

@@ -68,6 +68,20 @@ pub(crate) use waker::is_task_waker;
 pub(crate) use waker_slot::WakerSlot;
 pub use yields::{YieldNow, yield_now};
 
+/// What models reach.
+#[cfg(loxley_loom)]
+pub mod doors {
+    pub use super::owned::{Home, Schedule};
+    pub use super::raw::Notified;
+    pub use super::state::{Completed, DropJoin, Idle, Start, State, Wake};
+    pub use super::wake_list::WakeList;
+    pub use super::waker_slot::WakerSlot;
+
+    pub fn next_id() -> super::Id {
+        super::Id::next()
+    }
+}
+
 /// The id of the running task.
 ///
 /// # Panics

@@ -47,8 +47,8 @@
 mod block;
 mod counters;
 mod pace;
-mod scheduler;
 mod rescue;
+mod scheduler;
 mod sleep;
 mod station;
 mod steal;
@@ -126,7 +126,10 @@ thread_local! {
 /// The worker that this thread is, if any.
 #[inline]
 pub fn any_current() -> Option<Rc<Worker>> {
-    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+    CURRENT
+        .try_with(|current| current.borrow().clone())
+        .ok()
+        .flatten()
 }
 
 /// The worker of `scheduler` that this thread is, unless it is blocked in `block_in_place`.
@@ -190,7 +193,9 @@ impl Worker {
         struct Fault;
         impl Drop for Fault {
             fn drop(&mut self) {
-                eprintln!("loxley: a worker has panicked outside any task, which is a defect of loxley");
+                eprintln!(
+                    "loxley: a worker has panicked outside any task, which is a defect of loxley"
+                );
                 std::process::abort();
             }
         }
@@ -245,7 +250,8 @@ impl Worker {
     }
 
     fn should_leave(&self) -> bool {
-        self.scheduler.idle.is_closed() || (self.stand_in && !self.station().is_tenant(self.seat_index))
+        self.scheduler.idle.is_closed()
+            || (self.stand_in && !self.station().is_tenant(self.seat_index))
     }
 
     /// W3: true if anything ran.
@@ -402,7 +408,11 @@ impl Worker {
     /// Takes in the events and due timers of a station, its own or that of a stuck peer; true if there were any.
     fn poll_station(&self, station: &Station, now: u64) -> bool {
         let mut wakes = self.wakes.take();
-        if let Some(poller) = station.poller.as_ref().filter(|poller| poller.registrations() > 0) {
+        if let Some(poller) = station
+            .poller
+            .as_ref()
+            .filter(|poller| poller.registrations() > 0)
+        {
             // Somebody else inside is polling it for us; an error comes back at the next park.
             let _ = poller.try_poll(Timeout::Zero, &mut wakes);
         }
@@ -481,7 +491,10 @@ impl Worker {
         self.seat.watch.stand_up();
         match Rc::try_unwrap(self) {
             Ok(worker) => worker.seat.queue.stand_up(worker.local),
-            Err(_) => debug_assert!(false, "a seat cannot be left by somebody who still works there"),
+            Err(_) => debug_assert!(
+                false,
+                "a seat cannot be left by somebody who still works there"
+            ),
         }
     }
 

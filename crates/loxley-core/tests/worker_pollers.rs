@@ -75,13 +75,12 @@ fn the_events_of_a_connection_show_in_its_own_workers_counter() {
             assert_eq!(source.worker(), worker);
             connections.push((near, listen(&runtime, source)));
         }
-        // One round each: now they are registered, and the events of that are over.
+        // One round each: their tasks wait now, or are about to.
         for (near, (told, _)) in &mut connections {
             near.write_all(&[1]).unwrap();
             assert_eq!(told.recv().unwrap(), 1);
         }
         for (worker, (near, (told, _))) in connections.iter_mut().enumerate() {
-            assert_eq!(runtime.metrics().worker_registration_count(worker), 1);
             let before = events(&runtime);
             for _ in 0..BYTES {
                 near.write_all(&[2]).unwrap();
@@ -90,7 +89,12 @@ fn the_events_of_a_connection_show_in_its_own_workers_counter() {
             let after = events(&runtime);
             for (other, (before, after)) in before.into_iter().zip(after).enumerate() {
                 // A byte that comes before the task has tried again shares the event of the one before.
-                let expected = if other == worker { 1..=BYTES } else { 0..=0 };
+                // A registration brings an event of its own, which may come as late as now.
+                let expected = if other == worker {
+                    1..=BYTES + 1
+                } else {
+                    0..=1
+                };
                 let came = after - before;
                 assert!(
                     expected.contains(&came),
@@ -332,7 +336,8 @@ fn a_second_registration_with_one_poller_fails_and_the_first_goes_on() {
             let first = Source::on_worker(&far, 0).unwrap();
             poll_fn(|cx| {
                 let read = first.poll_io(cx, Direction::Read, |io| (&**io).read(&mut [0]));
-                Poll::Ready(assert!(read.is_pending()))
+                assert!(read.is_pending());
+                Poll::Ready(())
             })
             .await;
             let second = Source::on_worker(&far, 0).unwrap();

@@ -72,11 +72,6 @@ impl Registration {
         Ok(registration)
     }
 
-    /// The poller that this source is bound to.
-    pub fn poller(&self) -> &Arc<Poller> {
-        &self.poller
-    }
-
     /// Waits until reading is worth a try. Of several tasks that poll, the last one is woken.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<ReadyEvent>> {
         self.poll_ready(cx, Direction::Read)

@@ -1,21 +1,17 @@
 //! The model face: loom's types in the shape of the real ones.
 
-pub use loom::thread_local;
+pub mod atomic;
+pub mod fault;
+mod local;
+
+pub(crate) use local::{LocalKey, thread_local};
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-/// Atomics and fences.
-pub mod atomic {
-    pub use loom::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
-    };
-}
-
 /// Threads; loom has neither names nor refusals.
 pub mod thread {
     pub use loom::thread::{JoinHandle, yield_now};
-    pub use std::thread::panicking;
 
     /// loom has no time: a sleep is a chance for the others.
     pub fn sleep(_: std::time::Duration) {

@@ -4,16 +4,25 @@ pub use crossbeam_deque as deque;
 pub use parking_lot::{Condvar, Mutex, MutexGuard};
 pub use std::thread_local;
 
-/// Atomics and fences.
+/// Atomics and fences. Aliases, not re-exports: the lint that keeps std's types out of other modules looks
+/// through re-exports.
+#[expect(clippy::disallowed_types, reason = "this is the door")]
 pub mod atomic {
-    pub use std::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
-    };
+    use std::sync::atomic;
+
+    pub use atomic::{Ordering, fence};
+
+    pub type AtomicBool = atomic::AtomicBool;
+    pub type AtomicPtr<T> = atomic::AtomicPtr<T>;
+    pub type AtomicU8 = atomic::AtomicU8;
+    pub type AtomicU32 = atomic::AtomicU32;
+    pub type AtomicU64 = atomic::AtomicU64;
+    pub type AtomicUsize = atomic::AtomicUsize;
 }
 
 /// Threads: named, with an optional stack size, and an error instead of a panic.
 pub mod thread {
-    pub use std::thread::{JoinHandle, panicking, sleep, yield_now};
+    pub use std::thread::{JoinHandle, sleep, yield_now};
 
     /// Starts a thread; the operating system may refuse.
     pub fn spawn<F>(

@@ -87,6 +87,8 @@ impl<T: SlotItem> Drop for Slot<T> {
 
 impl<T: SlotItem> fmt::Debug for Slot<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").field("empty", &self.is_empty()).finish()
+        f.debug_struct("Slot")
+            .field("empty", &self.is_empty())
+            .finish()
     }
 }

@@ -84,7 +84,9 @@ impl Handle {
             let root = Arc::new(Root {
                 raised: AtomicBool::new(true),
                 park: Park::futex_only(),
-                station: station.filter(|_| drives).map(|station| station.park.clone()),
+                station: station
+                    .filter(|_| drives)
+                    .map(|station| station.park.clone()),
             });
             let waker = Waker::from(root.clone());
             let mut cx = Context::from_waker(&waker);

@@ -5,8 +5,8 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::blocking::{BlockingTasks, start_spare, start_stand_in};
 use super::block_on::Waiting;
+use super::blocking::{BlockingTasks, start_spare, start_stand_in};
 use super::context::{self, Entered};
 use super::handle::Inner;
 use super::shutdown::{self, Threads, Watching};
@@ -129,7 +129,10 @@ impl Builder {
     /// If `workers` is 0: nobody would run the tasks.
     #[track_caller]
     pub fn worker_threads(&mut self, workers: usize) -> &mut Self {
-        assert!(workers > 0, "worker_threads must be at least 1: nobody would run the tasks");
+        assert!(
+            workers > 0,
+            "worker_threads must be at least 1: nobody would run the tasks"
+        );
         self.workers = Some(workers);
         self
     }
@@ -143,7 +146,10 @@ impl Builder {
     /// If `threads` is 0: blocking jobs would wait for ever.
     #[track_caller]
     pub fn max_blocking_threads(&mut self, threads: usize) -> &mut Self {
-        assert!(threads > 0, "max_blocking_threads must be at least 1: blocking jobs would wait for ever");
+        assert!(
+            threads > 0,
+            "max_blocking_threads must be at least 1: blocking jobs would wait for ever"
+        );
         self.max_blocking_threads = threads;
         self
     }
@@ -216,7 +222,10 @@ impl Builder {
     /// If `polls` is 0: the worker would never run a task.
     #[track_caller]
     pub fn event_interval(&mut self, polls: u32) -> &mut Self {
-        assert!(polls > 0, "event_interval must be at least 1: the worker would never run a task");
+        assert!(
+            polls > 0,
+            "event_interval must be at least 1: the worker would never run a task"
+        );
         self.event_interval = Some(polls);
         self
     }
@@ -313,18 +322,29 @@ impl Builder {
             return Ok(workers);
         }
         match std::env::var(WORKERS_VARIABLE) {
-            Ok(text) => text.trim().parse::<NonZeroUsize>().map(NonZeroUsize::get).map_err(|_| {
-                let message = format!("{WORKERS_VARIABLE} must be a whole number above 0, not {text:?}");
-                io::Error::new(io::ErrorKind::InvalidInput, message)
-            }),
+            Ok(text) => text
+                .trim()
+                .parse::<NonZeroUsize>()
+                .map(NonZeroUsize::get)
+                .map_err(|_| {
+                    let message =
+                        format!("{WORKERS_VARIABLE} must be a whole number above 0, not {text:?}");
+                    io::Error::new(io::ErrorKind::InvalidInput, message)
+                }),
             Err(_) => Ok(std::thread::available_parallelism().map_or(1, NonZeroUsize::get)),
         }
     }
 
     fn station(&self, index: usize, clock: &Clock) -> io::Result<Station> {
-        let poller = self.enable_io.then(|| Poller::new(self.portable)).transpose();
+        let poller = self
+            .enable_io
+            .then(|| Poller::new(self.portable))
+            .transpose();
         let poller = poller.map_err(|error| {
-            named(&error, format_args!("worker {index} could not open its poller"))
+            named(
+                &error,
+                format_args!("worker {index} could not open its poller"),
+            )
         })?;
         let timers = Arc::new(Timers::new(clock.clone()));
         Ok(Station::new(poller.map(Arc::new), timers))
@@ -373,13 +393,19 @@ impl Builder {
             let inner = weak.upgrade().filter(|_| allowed);
             inner.is_some_and(|inner| start_spare(Handle { inner }, station))
         };
-        let (monitor, stop, tally) =
-            Monitor::new(inner.scheduler.clone(), self.portable, Box::new(start_spare))
-                .map_err(|error| named(&error, format_args!("the monitor could not open its doors")))?;
+        let (monitor, stop, tally) = Monitor::new(
+            inner.scheduler.clone(),
+            self.portable,
+            Box::new(start_spare),
+        )
+        .map_err(|error| named(&error, format_args!("the monitor could not open its doors")))?;
         let thread = thread::spawn("loxley-monitor".into(), None, || monitor.run())
             .map_err(|error| named(&error, format_args!("the monitor could not be started")))?;
         let watching = Watching::new(stop, thread, tally);
-        assert!(inner.watching.set(watching).is_ok(), "a runtime has one monitor");
+        assert!(
+            inner.watching.set(watching).is_ok(),
+            "a runtime has one monitor"
+        );
         Ok(())
     }
 
@@ -400,7 +426,10 @@ impl Builder {
             }
             Err(error) => {
                 threads.depart(|| {});
-                Err(named(&error, format_args!("worker {index} could not be started")))
+                Err(named(
+                    &error,
+                    format_args!("worker {index} could not be started"),
+                ))
             }
         }
     }
@@ -410,7 +439,11 @@ impl Builder {
 fn work(handle: &Handle, index: usize) {
     context::drive(handle, || {
         let scheduler = &handle.inner.scheduler;
-        let local = scheduler.seat(index).queue.sit_down().expect("a worker's seat is its own");
+        let local = scheduler
+            .seat(index)
+            .queue
+            .sit_down()
+            .expect("a worker's seat is its own");
         scheduler.stations[index].settle(index);
         let worker = Worker::new(scheduler.clone(), index, index, local, None);
         worker.enter(Worker::run);

@@ -88,7 +88,9 @@ pub struct EnterGuard<'a> {
 
 impl fmt::Debug for EnterGuard<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EnterGuard").field("depth", &self.depth).finish_non_exhaustive()
+        f.debug_struct("EnterGuard")
+            .field("depth", &self.depth)
+            .finish_non_exhaustive()
     }
 }
 

@@ -122,7 +122,9 @@ impl Handle {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.inner.blocking_tasks.spawn(&self.inner.blocking, Location::caller(), f)
+        self.inner
+            .blocking_tasks
+            .spawn(&self.inner.blocking, Location::caller(), f)
     }
 
     /// Polls `future` on this thread until it is ready.

@@ -67,7 +67,9 @@ impl<T: AsFd> Source<T> {
     /// As [`Source::new`].
     #[track_caller]
     pub fn spread(io: T) -> io::Result<Self> {
-        Ok(Self::place(io, |runtime| runtime.scheduler.least_registered()))
+        Ok(Self::place(io, |runtime| {
+            runtime.scheduler.least_registered()
+        }))
     }
 
     /// Binds `io` to the poller of a given worker, below `RuntimeMetrics::num_workers`.
@@ -81,7 +83,8 @@ impl<T: AsFd> Source<T> {
     /// As [`Source::new`].
     #[track_caller]
     pub fn on_worker(io: T, worker: usize) -> io::Result<Self> {
-        let poller = poller_of(|runtime| (worker < runtime.scheduler.stations.len()).then_some(worker));
+        let poller =
+            poller_of(|runtime| (worker < runtime.scheduler.stations.len()).then_some(worker));
         match poller {
             Some((poller, worker)) => Ok(Self::bind(io, poller, worker)),
             None => {
@@ -192,7 +195,8 @@ impl<T: AsFd> Source<T> {
         direction: Direction,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.registration.poll_io(cx, direction, || operation(&self.io))
+        self.registration
+            .poll_io(cx, direction, || operation(&self.io))
     }
 
     /// As [`Source::poll_io`], for an operation that knows when it has taken all there is: a short read of a
@@ -203,7 +207,8 @@ impl<T: AsFd> Source<T> {
         direction: Direction,
         mut operation: impl FnMut(&T) -> io::Result<(R, bool)>,
     ) -> Poll<io::Result<R>> {
-        self.registration.poll_transfer(cx, direction, || operation(&self.io))
+        self.registration
+            .poll_transfer(cx, direction, || operation(&self.io))
     }
 
     /// Tries an operation, and waits as long as it says `WouldBlock`. Any number of tasks may wait.
@@ -218,7 +223,9 @@ impl<T: AsFd> Source<T> {
         interest: Interest,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.registration.async_io(interest, || operation(&self.io)).await
+        self.registration
+            .async_io(interest, || operation(&self.io))
+            .await
     }
 }
 

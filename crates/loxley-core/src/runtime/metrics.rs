@@ -183,13 +183,19 @@ impl RuntimeMetrics {
     /// Waits on the worker's poller, by whomever, those with zero timeout included.
     #[track_caller]
     pub fn worker_poller_poll_count(&self, worker: usize) -> u64 {
-        self.station(worker).poller.as_ref().map_or(0, |poller| poller.polls())
+        self.station(worker)
+            .poller
+            .as_ref()
+            .map_or(0, |poller| poller.polls())
     }
 
     /// Events that the worker's poller delivered.
     #[track_caller]
     pub fn worker_event_count(&self, worker: usize) -> u64 {
-        self.station(worker).poller.as_ref().map_or(0, |poller| poller.events())
+        self.station(worker)
+            .poller
+            .as_ref()
+            .map_or(0, |poller| poller.events())
     }
 
     /// Sockets registered with the worker's poller now.
@@ -222,7 +228,6 @@ impl RuntimeMetrics {
         self.seat(worker).queue.len()
     }
 
-
     fn tally(&self, count: impl Fn(&Tally) -> u64) -> u64 {
         let watching = self.handle.inner.watching.get();
         watching.map_or(0, |watching| count(&watching.tally))
@@ -248,7 +253,10 @@ impl RuntimeMetrics {
     #[track_caller]
     fn check(&self, worker: usize) {
         let workers = self.num_workers();
-        assert!(worker < workers, "worker {worker} of a runtime that has {workers}");
+        assert!(
+            worker < workers,
+            "worker {worker} of a runtime that has {workers}"
+        );
     }
 }
 

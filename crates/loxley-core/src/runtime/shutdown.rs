@@ -105,7 +105,11 @@ impl Watching {
     /// A monitor that runs.
     pub fn new(stop: Stop, thread: thread::JoinHandle<()>, tally: Arc<Tally>) -> Self {
         let thread = Mutex::new(Some(thread));
-        Self { stop, thread, tally }
+        Self {
+            stop,
+            thread,
+            tally,
+        }
     }
 
     fn end(&self) {

@@ -177,4 +177,3 @@ impl fmt::Debug for Sleep {
             .finish_non_exhaustive()
     }
 }
-

@@ -102,7 +102,10 @@ impl<T> JoinHandle<T> {
         }
         // SAFETY: JOIN_WAKER is clear, so the field is ours alone.
         let stored = field.with(|stored| unsafe { &*stored });
-        if !stored.as_ref().is_some_and(|stored| stored.will_wake(waker)) {
+        if !stored
+            .as_ref()
+            .is_some_and(|stored| stored.will_wake(waker))
+        {
             let waker = waker.clone();
             // SAFETY: JOIN_WAKER is clear, so the field is ours alone.
             let replaced = field.with_mut(|stored| unsafe { (*stored).replace(waker) });

@@ -25,7 +25,6 @@ use std::panic::Location;
 use std::ptr::NonNull;
 
 use super::raw::{self, Header, Notified, header_of, release};
-use super::state::Snapshot;
 use super::{Id, JoinHandle};
 use crate::primitive::{Arc, Mutex, UnsafeCell, Weak};
 
@@ -135,7 +134,14 @@ impl<S: Schedule> Home<S> {
     fn link(&self, header: NonNull<Header>) -> bool {
         let mut list = self.list.lock();
         let closed = list.closed;
-        push(if closed { &mut list.swept } else { &mut list.live }, header);
+        push(
+            if closed {
+                &mut list.swept
+            } else {
+                &mut list.live
+            },
+            header,
+        );
         !closed
     }
 
@@ -180,29 +186,6 @@ impl<S: Schedule> Home<S> {
         }
         None
     }
-
-    /// True once the home is closed and the last cell is freed.
-    pub fn is_over(&self) -> bool {
-        let list = self.list.lock();
-        list.closed && list.live.is_none() && list.swept.is_none()
-    }
-
-    /// Shows every task that is entered, with the lock held: `look` must not touch tasks.
-    pub fn for_each(&self, mut look: impl FnMut(TaskView)) {
-        let list = self.list.lock();
-        for start in [list.live, list.swept] {
-            let mut cursor = start;
-            while let Some(header) = cursor {
-                let task = header_of(&header);
-                look(TaskView {
-                    id: task.id,
-                    spawned_at: task.spawned_at,
-                    state: task.state.snapshot(),
-                });
-                cursor = next(header);
-            }
-        }
-    }
 }
 
 impl<S> List<S> {
@@ -219,19 +202,10 @@ impl<S> List<S> {
 impl<S> fmt::Debug for Home<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let closed = self.list.try_lock().map(|list| list.closed);
-        f.debug_struct("Home").field("closed", &closed).finish_non_exhaustive()
+        f.debug_struct("Home")
+            .field("closed", &closed)
+            .finish_non_exhaustive()
     }
-}
-
-/// What a dump shows of a task.
-#[derive(Clone, Copy, Debug)]
-pub struct TaskView {
-    /// Its id.
-    pub id: Id,
-    /// Where it was spawned.
-    pub spawned_at: &'static Location<'static>,
-    /// Its state a moment ago.
-    pub state: Snapshot,
 }
 
 fn next(header: NonNull<Header>) -> Option<NonNull<Header>> {
@@ -241,17 +215,26 @@ fn next(header: NonNull<Header>) -> Option<NonNull<Header>> {
 
 fn previous(header: NonNull<Header>) -> Option<NonNull<Header>> {
     // SAFETY: the caller holds the home's lock (rule 1).
-    header_of(&header).links.previous.with(|link| unsafe { *link })
+    header_of(&header)
+        .links
+        .previous
+        .with(|link| unsafe { *link })
 }
 
 fn set_next(header: NonNull<Header>, to: Option<NonNull<Header>>) {
     // SAFETY: the caller holds the home's lock (rule 1).
-    header_of(&header).links.next.with_mut(|link| unsafe { *link = to });
+    header_of(&header)
+        .links
+        .next
+        .with_mut(|link| unsafe { *link = to });
 }
 
 fn set_previous(header: NonNull<Header>, to: Option<NonNull<Header>>) {
     // SAFETY: the caller holds the home's lock (rule 1).
-    header_of(&header).links.previous.with_mut(|link| unsafe { *link = to });
+    header_of(&header)
+        .links
+        .previous
+        .with_mut(|link| unsafe { *link = to });
 }
 
 fn push(head: &mut Option<NonNull<Header>>, header: NonNull<Header>) {

@@ -6,13 +6,13 @@ use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
 use super::id::with_current;
 use super::owned::{Home, Links, Schedule};
 use super::state::{Completed, Idle, Start, State};
-use super::{Id, JoinError, waker, wake_caught};
+use super::{Id, JoinError, wake_caught, waker};
 use crate::budget;
 use crate::primitive::UnsafeCell;
 
@@ -27,6 +27,7 @@ pub(super) struct Header {
     pub(super) links: Links,
 }
 
+#[cfg(not(loxley_loom))]
 const _: () = assert!(size_of::<Header>() <= 64, "the header fits one cache line");
 
 /// The functions that know the task's type.
@@ -49,9 +50,11 @@ pub(super) struct Vtable {
 pub(super) type JoinWaker = UnsafeCell<Option<Waker>>;
 
 /// The place of the future and then of the output; which of them is there follows from the state (rules 2, 3).
+/// `repr(C)`: both begin where the stage begins, so a pointer to it is cast to a pointer to either.
+#[repr(C)]
 union Stage<F: Future> {
     future: ManuallyDrop<F>,
-    output: ManuallyDrop<Result<F::Output, JoinError>>,
+    _output: ManuallyDrop<Result<F::Output, JoinError>>,
 }
 
 #[repr(C)]
@@ -146,11 +149,6 @@ impl<S: Schedule> Notified<S> {
             scheduler: std::marker::PhantomData,
         }
     }
-
-    /// The task's id.
-    pub fn id(&self) -> Id {
-        header_of(&self.header).id
-    }
 }
 
 impl<S: Schedule> Drop for Notified<S> {
@@ -242,7 +240,7 @@ fn poll_future<F: Future>(header: &NonNull<Header>) -> Poll<Result<F::Output, Jo
                 cell.stage.with_mut(|stage| {
                     // SAFETY: the task is RUNNING and not complete, so the stage is ours and holds the future
                     // (rule 2).
-                    let future: &mut F = unsafe { &mut (*stage).future };
+                    let future = unsafe { &mut *stage.cast::<F>() };
                     // SAFETY: the future never moves from the moment its cell is allocated until its drop.
                     unsafe { Pin::new_unchecked(future) }.poll(&mut cx)
                 })
@@ -270,7 +268,7 @@ fn drop_future<F: Future>(cell: &Cell<F>) {
     cell.stage.with_mut(|stage| {
         // SAFETY: the task is RUNNING, so the stage is ours (rule 2); every caller does this once, stores an
         // output next and never reads the future again.
-        unsafe { ManuallyDrop::drop(&mut (*stage).future) }
+        unsafe { ptr::drop_in_place(stage.cast::<F>()) }
     });
 }
 
@@ -294,10 +292,9 @@ unsafe fn cancel<F: Future, S: Schedule>(header: NonNull<Header>) {
 #[inline]
 fn finish<F: Future, S: Schedule>(header: NonNull<Header>, output: Result<F::Output, JoinError>) {
     let cell = cell_of::<F>(&header);
-    let output = ManuallyDrop::new(output);
     cell.stage.with_mut(|stage| {
         // SAFETY: the task is RUNNING and the future was dropped: the stage is ours and empty (rule 2).
-        unsafe { (*stage).output = output }
+        unsafe { ptr::write(stage.cast(), output) }
     });
     home_of::<S>(&header).scheduler().completed();
     match cell.header.state.complete() {
@@ -331,10 +328,8 @@ unsafe fn schedule<S: Schedule>(header: NonNull<Header>) {
 unsafe fn take_output<F: Future>(header: NonNull<Header>, output: *mut ()) {
     let output: *mut Option<Result<F::Output, JoinError>> = output.cast();
     let taken = cell_of::<F>(&header).stage.with(|stage| {
-        // SAFETY: the output is there and the caller's (rule 3).
-        let stored = unsafe { &(*stage).output };
-        // SAFETY: the caller never asks again, so the value is moved out once.
-        unsafe { std::ptr::read(&raw const **stored) }
+        // SAFETY: the output is there and the caller's (rule 3), who never asks again: it is moved out once.
+        unsafe { ptr::read(stage.cast()) }
     });
     // SAFETY: by this function's own contract.
     unsafe { *output = Some(taken) };
@@ -349,7 +344,7 @@ unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
         with_current(cell.header.id, || {
             cell.stage.with_mut(|stage| {
                 // SAFETY: by this function's own contract.
-                unsafe { ManuallyDrop::drop(&mut (*stage).output) }
+                unsafe { ptr::drop_in_place(stage.cast::<Result<F::Output, JoinError>>()) }
             });
         });
     });
@@ -370,6 +365,9 @@ unsafe fn dealloc<F: Future, S: Schedule>(header: NonNull<Header>) {
     let keep_alive = home_of::<S>(&header).unlink(header);
     // SAFETY: `allocate` leaked this very box, and nobody can reach it any more (rules 1, 4).
     let cell = unsafe { Box::from_raw(header.cast::<Cell<F>>().as_ptr()) };
+    // Freeing is a write: a model fails here if somebody's access is not ordered before it.
+    cell.stage.with_mut(|_| {});
+    cell.join_waker.with_mut(|_| {});
     drop(cell);
     // Last: this may free the scheduler, and with it the home.
     drop(keep_alive);

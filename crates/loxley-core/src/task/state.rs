@@ -124,12 +124,10 @@ impl State {
             // Release publishes what this side did (a waker's writes, a poll's effects) to the transition
             // that reads it; Acquire is the reading side of the same pairs. A value written back unchanged
             // publishes too: the poll that follows must see the writes of *every* waker (tokio #7622).
-            match self.0.compare_exchange_weak(
-                current,
-                new,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
+            match self
+                .0
+                .compare_exchange_weak(current, new, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) => return action,
                 Err(seen) => current = seen,
             }
@@ -389,7 +387,12 @@ mod tests {
             (S, (S, false), (S | X, false), (S | X, false)),
             (S | X, (S | X, false), (S | X, false), (S | X, false)),
             (R, (R | S, false), (R | X, false), (R | X, false)),
-            (R | S, (R | S, false), (R | S | X, false), (R | S | X, false)),
+            (
+                R | S,
+                (R | S, false),
+                (R | S | X, false),
+                (R | S | X, false),
+            ),
             (R | X, (R | X | S, false), (R | X, false), (R | X, false)),
             (C, (C, false), (C, false), (C, false)),
             (C | S, (C | S, false), (C | S, false), (C | S, false)),
@@ -416,7 +419,10 @@ mod tests {
 
     #[test]
     fn a_wake_by_value_spends_its_reference_or_hands_it_on() {
-        assert_eq!(after(IDLE, State::wake_by_value), (SCHEDULED, 0, Wake::Enqueue));
+        assert_eq!(
+            after(IDLE, State::wake_by_value),
+            (SCHEDULED, 0, Wake::Enqueue)
+        );
         for busy in [SCHEDULED, RUNNING, RUNNING | SCHEDULED] {
             let (flags, refs, action) = after(busy, State::wake_by_value);
             assert_eq!((flags, refs, action), (busy | SCHEDULED, -1, Wake::Nothing));
@@ -428,7 +434,10 @@ mod tests {
     #[test]
     fn completion_tells_who_owns_the_output() {
         let complete = State::complete;
-        assert_eq!(after(RUNNING, complete), (COMPLETE, 0, Completed::DropOutput));
+        assert_eq!(
+            after(RUNNING, complete),
+            (COMPLETE, 0, Completed::DropOutput)
+        );
         let with_handle = after(RUNNING | JOIN_INTEREST, complete);
         assert_eq!(with_handle, (COMPLETE | JOIN_INTEREST, 0, Completed::Keep));
         let (_, _, action) = after(RUNNING | JOIN_INTEREST | JOIN_WAKER, complete);
@@ -437,7 +446,10 @@ mod tests {
 
     #[test]
     fn a_dropped_handle_cleans_up_what_is_its_own() {
-        assert_eq!(after(JOIN_INTEREST, State::drop_join), (IDLE, -1, DropJoin::Done));
+        assert_eq!(
+            after(JOIN_INTEREST, State::drop_join),
+            (IDLE, -1, DropJoin::Done)
+        );
         let waiting = after(JOIN_INTEREST | JOIN_WAKER, State::drop_join);
         assert_eq!(waiting, (IDLE, 0, DropJoin::DropWaker));
         let done = after(COMPLETE | JOIN_INTEREST | JOIN_WAKER, State::drop_join);

@@ -25,6 +25,7 @@ impl WakeList {
     }
 
     /// How many are waiting.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.wakers.len()
     }

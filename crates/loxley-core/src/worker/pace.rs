@@ -101,9 +101,12 @@ impl Pace {
         };
         self.average.set(average.max(1));
         let interval = (TARGET_NS * 16) / self.average.get();
-        let interval = u32::try_from(interval).unwrap_or(CEILING).clamp(FLOOR, CEILING);
+        let interval = u32::try_from(interval)
+            .unwrap_or(CEILING)
+            .clamp(FLOOR, CEILING);
         self.interval.set(interval);
-        self.patience.set((interval / WAKE_SHARE).min(MOST_PATIENCE));
+        self.patience
+            .set((interval / WAKE_SHARE).min(MOST_PATIENCE));
     }
 }
 

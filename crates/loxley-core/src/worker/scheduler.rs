@@ -3,12 +3,12 @@
 use std::fmt;
 
 use super::counters::Counters;
+use super::current;
 use super::station::Station;
 use super::watch::{StuckMask, Watch};
-use super::current;
+use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::idle::{Announce, Idle};
-use crate::alarm::Alarm;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::{Arc, CachePadded, OnceLock};
 use crate::queue::{Injector, Public};

@@ -55,7 +55,11 @@ impl Worker {
             (Some(poller), 1..) => Some(poller.lock()),
             _ => None,
         };
-        let how = if guard.is_some() { How::Poll } else { How::Futex };
+        let how = if guard.is_some() {
+            How::Poll
+        } else {
+            How::Futex
+        };
         let until = station.timers.next_deadline();
         let now = self.scheduler.clock.now();
         self.pace.pause(now);
@@ -83,7 +87,10 @@ impl Worker {
             || self.scheduler.has_work()
             || station.timers.next_deadline() < until
             || (how == How::Futex && station.registrations() > 0)
-            || self.interrupt.as_ref().is_some_and(|interrupt| interrupt.is_raised())
+            || self
+                .interrupt
+                .as_ref()
+                .is_some_and(|interrupt| interrupt.is_raised())
     }
 
     fn sleep(&self, guard: Option<PollGuard<'_>>, now: u64, until: u64, wakes: &mut WakeList) {
@@ -94,7 +101,12 @@ impl Worker {
         self.sleep_for(guard, time, wakes);
     }
 
-    fn sleep_for(&self, guard: Option<PollGuard<'_>>, time: Option<Duration>, wakes: &mut WakeList) {
+    fn sleep_for(
+        &self,
+        guard: Option<PollGuard<'_>>,
+        time: Option<Duration>,
+        wakes: &mut WakeList,
+    ) {
         match guard {
             None => {
                 self.counters().futex_parks.add(1);
@@ -142,10 +154,12 @@ impl Worker {
     /// without spinning.
     #[cold]
     fn poller_failed(&self, error: &std::io::Error) {
-        eprintln!("loxley: worker {} could not wait on its poller: {error}", self.station);
+        eprintln!(
+            "loxley: worker {} could not wait on its poller: {error}",
+            self.station
+        );
         self.station().park.sleep(Some(CONFIRM));
     }
-
 }
 
 /// Runs a hook of the user's; a panic in it is the hook's own.

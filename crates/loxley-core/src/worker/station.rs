@@ -73,7 +73,9 @@ impl Station {
     /// Registrations that need somebody in the poller.
     #[inline]
     pub fn registrations(&self) -> usize {
-        self.poller.as_ref().map_or(0, |poller| poller.registrations())
+        self.poller
+            .as_ref()
+            .map_or(0, |poller| poller.registrations())
     }
 
     /// True if `seat` is the tenant, at this moment.

@@ -51,7 +51,11 @@ impl Worker {
                 }
             }
         }
-        if contended { Visit::Contended } else { Visit::Nothing }
+        if contended {
+            Visit::Contended
+        } else {
+            Visit::Nothing
+        }
     }
 }
 

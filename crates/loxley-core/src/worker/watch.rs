@@ -71,7 +71,9 @@ impl Watch {
 impl Seat {
     /// Moves at every poll and every sleep.
     pub fn progress(&self) -> u64 {
-        self.counters.polls.get() + self.counters.futex_parks.get() + self.counters.poller_parks.get()
+        self.counters.polls.get()
+            + self.counters.futex_parks.get()
+            + self.counters.poller_parks.get()
     }
 
     /// True if somebody sits here who should be making progress.

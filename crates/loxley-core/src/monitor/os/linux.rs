@@ -47,7 +47,12 @@ impl Doors {
         for (fd, data) in [(&doors.ring, RING), (&doors.round, ROUND)] {
             epoll::add(&doors.epoll, fd, EventData::new_u64(data), flags)?;
         }
-        epoll::add(&doors.epoll, &doors.stop, EventData::new_u64(STOP), EventFlags::IN)?;
+        epoll::add(
+            &doors.epoll,
+            &doors.stop,
+            EventData::new_u64(STOP),
+            EventFlags::IN,
+        )?;
         Ok(doors)
     }
 
@@ -61,7 +66,10 @@ impl Doors {
     }
 
     pub fn wait(&self, limit: Option<Duration>) -> Wake {
-        set(&self.round, limit.map_or(0, |limit| limit.as_nanos().max(1) as u64));
+        set(
+            &self.round,
+            limit.map_or(0, |limit| limit.as_nanos().max(1) as u64),
+        );
         let mut room = [MaybeUninit::<Event>::uninit(); 4];
         loop {
             let events = match epoll::wait(&self.epoll, &mut room, None::<&Timespec>) {
@@ -88,7 +96,10 @@ impl Doors {
 
     pub fn watch(&self, station: &Station, again: bool) {
         with_poller(station, |fd| {
-            let (data, flags) = (EventData::new_u64(POLLER), EventFlags::IN | EventFlags::ONESHOT);
+            let (data, flags) = (
+                EventData::new_u64(POLLER),
+                EventFlags::IN | EventFlags::ONESHOT,
+            );
             if !again || epoll::modify(&self.epoll, fd, data, flags).is_err() {
                 // Refused: the rounds alone then find what is there.
                 let _ = epoll::add(&self.epoll, fd, data, flags);
@@ -98,7 +109,9 @@ impl Doors {
 
     pub fn unwatch(&self, station: &Station) {
         // Gone already: nothing to take out.
-        with_poller(station, |fd| drop(epoll::delete(&self.epoll, fd)));
+        with_poller(station, |fd| {
+            let _ = epoll::delete(&self.epoll, fd);
+        });
     }
 }
 
@@ -134,6 +147,8 @@ pub fn is_asleep(thread: u32) -> bool {
         return false;
     };
     // The name is in parentheses and may contain anything; the state follows the last one.
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
     matches!(state, Some('S' | 'D'))
 }

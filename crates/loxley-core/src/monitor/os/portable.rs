@@ -54,7 +54,11 @@ impl Doors {
                 return Wake::Ring;
             }
             if end.is_some_and(|end| end <= now) {
-                return if std::mem::take(&mut state.watching) { Wake::Event } else { Wake::Time };
+                return if std::mem::take(&mut state.watching) {
+                    Wake::Event
+                } else {
+                    Wake::Time
+                };
             }
             let next = [end, state.ring_at].into_iter().flatten().min();
             state.unlimited = next.is_none();
