@@ -24,11 +24,12 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infal
     Ok(Response::new(Full::new(body)))
 }
 
-async fn serve(listener: TcpListener) {
+/// `patience`: how long a client may take for its header.
+async fn serve(listener: TcpListener, patience: Duration) {
     while let Ok((stream, _)) = listener.accept().await {
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(LoxleyTimer::new())
-            .header_read_timeout(Duration::from_millis(20))
+            .header_read_timeout(patience)
             .serve_connection(LoxleyIo::new(stream), service_fn(echo));
         LoxleyExecutor::new().execute(async move {
             let _ = connection.await;
@@ -40,7 +41,7 @@ async fn serve(listener: TcpListener) {
 async fn requests_are_answered_over_one_kept_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    loxley::spawn(serve(listener));
+    loxley::spawn(serve(listener, Duration::from_secs(3600)));
 
     let stream = LoxleyIo::new(TcpStream::connect(address).await.unwrap());
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
@@ -67,7 +68,7 @@ async fn a_client_that_sends_its_header_slowly_is_cut_off_by_the_timer() {
     let mut stream = TcpStream::connect(listener.local_addr().unwrap())
         .await
         .unwrap();
-    loxley::spawn(serve(listener));
+    loxley::spawn(serve(listener, Duration::from_millis(20)));
     stream
         .write_all(b"POST / HTTP/1.1\r\nhost: he")
         .await
