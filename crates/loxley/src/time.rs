@@ -1,4 +1,4 @@
-//! Waiting: [`sleep`], [`timeout`], [`interval`].
+//! Waiting: [`sleep`](fn@sleep), [`timeout`](fn@timeout), [`interval`](fn@interval).
 //!
 //! A timer lives in the wheel of the worker that first polls it; nothing is allocated and no system call
 //! is made to start or cancel one. A timer never fires early. Durations up to 8 ms are kept exactly, as

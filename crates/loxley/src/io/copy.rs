@@ -1,4 +1,4 @@
-//! [`copy`]: one stream into another.
+//! [`copy`](fn@copy): one stream into another.
 //!
 //! 1. Read while there is room in the buffer, write while there are bytes in it.
 //! 2. When the reader has nothing now, flush what was written, so that a conversation over a buffered

@@ -1,4 +1,4 @@
-//! [`copy_bidirectional`]: the heart of a proxy.
+//! [`copy_bidirectional`](fn@copy_bidirectional): the heart of a proxy.
 
 use std::future::poll_fn;
 use std::io;
@@ -54,11 +54,11 @@ where
     copy_bidirectional_with_sizes(a, b, DEFAULT_BUF_SIZE, DEFAULT_BUF_SIZE).await
 }
 
-/// As [`copy_bidirectional`], with buffers of the given sizes, in bytes.
+/// As [`copy_bidirectional`](fn@copy_bidirectional), with buffers of the given sizes, in bytes.
 ///
 /// # Errors
 ///
-/// Those of [`copy_bidirectional`].
+/// Those of [`copy_bidirectional`](fn@copy_bidirectional).
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! [`duplex`]: a connection in memory, for tests and for joining two pieces of one program.
+//! [`duplex`](fn@duplex): a connection in memory, for tests and for joining two pieces of one program.
 //!
 //! Two pipes, one for each direction; a pipe is a ring of bytes with a limit, a flag for each end that has
 //! gone, and the waker of each side. Wakers are taken out under the lock and woken after it.
@@ -58,7 +58,7 @@ pub fn duplex(max_buf_size: usize) -> (DuplexStream, DuplexStream) {
     (near, far)
 }
 
-/// One end of a [`duplex`] connection.
+/// One end of a [`duplex`](fn@duplex) connection.
 #[derive(Debug)]
 pub struct DuplexStream {
     read: Arc<Mutex<Pipe>>,

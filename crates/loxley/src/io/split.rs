@@ -1,4 +1,4 @@
-//! [`split`]: the two directions of any stream.
+//! [`split`](fn@split): the two directions of any stream.
 //!
 //! Both halves share the stream behind a lock that is held for one poll. Our own sockets need none: see
 //! [`TcpStream::into_split`](crate::net::TcpStream::into_split).
@@ -49,12 +49,12 @@ pub fn split<T: AsyncRead + AsyncWrite>(stream: T) -> (ReadHalf<T>, WriteHalf<T>
     )
 }
 
-/// The reading half of a [`split`] stream.
+/// The reading half of a [`split`](fn@split) stream.
 pub struct ReadHalf<T> {
     inner: Arc<Inner<T>>,
 }
 
-/// The writing half of a [`split`] stream. Dropping it does not shut the stream down.
+/// The writing half of a [`split`](fn@split) stream. Dropping it does not shut the stream down.
 pub struct WriteHalf<T> {
     inner: Arc<Inner<T>>,
 }

@@ -1,4 +1,4 @@
-//! [`interval`]: a clock that ticks.
+//! [`interval`](fn@interval): a clock that ticks.
 //!
 //! Words: *period* is the distance of two ticks, *phase* the position of the ticks on the time line: `start +
 //! n · period`. A tick is *missed* when nobody has asked for it before the next one was due.
@@ -52,7 +52,7 @@ pub fn interval(period: Duration) -> Interval {
     interval_at(Instant::now(), period)
 }
 
-/// Ticks at `start`, and then every `period`; otherwise as [`interval`].
+/// Ticks at `start`, and then every `period`; otherwise as [`interval`](fn@interval).
 ///
 /// # Panics
 ///
@@ -115,7 +115,7 @@ fn remainder(time: Duration, period: Duration) -> Duration {
     )
 }
 
-/// The ticks of [`interval`] and [`interval_at`].
+/// The ticks of [`interval`](fn@interval) and [`interval_at`].
 pub struct Interval {
     /// Boxed, so that an interval may be moved between two ticks.
     delay: Pin<Box<Sleep>>,

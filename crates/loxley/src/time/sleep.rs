@@ -75,7 +75,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 }
 
 pin_project! {
-    /// The future of [`sleep`] and [`sleep_until`].
+    /// The future of [`sleep`](fn@sleep) and [`sleep_until`].
     ///
     /// It must be pinned to be polled more than once, for example with [`std::pin::pin!`]; it can then be
     /// used again with [`reset`](Sleep::reset).

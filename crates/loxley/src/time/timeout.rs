@@ -1,4 +1,4 @@
-//! [`timeout`]: a future and a deadline, whichever comes first.
+//! [`timeout`](fn@timeout): a future and a deadline, whichever comes first.
 //!
 //! 1. The inner future is polled first, so that an answer that is there wins over a deadline that has passed.
 //! 2. Then the timer. If the inner future has spent the last of the task's budget, the timer is polled
@@ -53,7 +53,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
     }
 }
 
-/// Gives `future` until `deadline`; otherwise as [`timeout`].
+/// Gives `future` until `deadline`; otherwise as [`timeout`](fn@timeout).
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::Int
 }
 
 pin_project! {
-    /// The future of [`timeout`] and [`timeout_at`].
+    /// The future of [`timeout`](fn@timeout) and [`timeout_at`].
     #[derive(Debug)]
     #[must_use = "a future does nothing until it is awaited"]
     pub struct Timeout<T> {
