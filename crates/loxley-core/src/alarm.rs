@@ -10,7 +10,7 @@
 //!
 //! Last worker, going to sleep: L4 if active times come seldom, exchange `armed_for` to 0 and clear the kernel's timer;
 //! if they come often, let it ring once for nothing, or be moved on by the next L3.
-//! L5 `fence(SeqCst)`, and re-read the number of the active: not 0, L2.
+//! L5 `fence(SeqCst)`, and re-read the number of the active: not 0, set the timer again.
 //!
 //! Monitor, at the ring: L6 exchange `armed_for` to 0, `fence(SeqCst)`, read who is active; nobody: it waits for the
 //! next ring, which L2 arranges.
@@ -95,7 +95,9 @@ impl Alarm {
         }
         fence(Ordering::SeqCst); // L5, pairs with L1
         if !still_nobody() {
-            self.arm(set, OFF, now, PERIOD);
+            // Whoever it is may have set the timer just before we cleared it: set it whatever the word says.
+            self.armed_for.store(now + PERIOD, Ordering::Relaxed);
+            set(PERIOD);
         }
     }
 

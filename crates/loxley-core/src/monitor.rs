@@ -203,7 +203,9 @@ impl Monitor {
             match self.doors.wait(Some(CONVICT)) {
                 Wake::Stop => return None,
                 Wake::Time => break,
-                Wake::Ring | Wake::Event => {}
+                // Taken back, or else nobody would set the alarm again while it seems to be set.
+                Wake::Ring => self.scheduler.alarm.rang(),
+                Wake::Event => {}
             }
         }
         let now = self.samples();
