@@ -31,6 +31,8 @@
         missing_debug_implementations,
         dead_code,
         unnameable_types,
+        clippy::len_without_is_empty,
+        clippy::new_without_default,
         reason = "the doors below show models what nobody else sees"
     )
 )]

@@ -1,0 +1,171 @@
+//! The task's state word under two and three threads: `task/state.rs`, and the rules of access in `task.rs`.
+//!
+//! - rule 1 whoever holds a reference may read the header; the last one frees the cell, once.
+//! - rule 2 the stage belongs to whoever set RUNNING: no two poll the future, or poll it while it is dropped.
+//! - rule 3 future and output are dropped exactly once, whoever ends the task.
+//! - A wake is never lost: a poll follows it that sees what the waker's thread wrote, also if the task was
+//!   scheduled or running already (tokio #7622).
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+use loom_tests::{Bound, Pool, Tracked, Twin, check, must_fail};
+use loxley_core::doors::Mutex;
+use loxley_core::doors::fault::How;
+use loxley_core::task::JoinHandle;
+
+/// A task that waits for `awaited` arrivals, each of which is followed by a wake.
+struct Waiting {
+    pool: Arc<Pool>,
+    handle: JoinHandle<Tracked>,
+    arrived: Arc<AtomicUsize>,
+    waker: Waker,
+}
+
+/// Spawns it and polls it once.
+fn waiting(awaited: usize) -> Waiting {
+    let pool = Pool::new();
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let place = Arc::new(Mutex::new(None));
+    let (seen, offered, held) = (arrived.clone(), place.clone(), Tracked::new());
+    let handle = pool.spawn(poll_fn(move |cx| {
+        held.touch(); // rule 2
+        if seen.load(Ordering::Relaxed) == awaited {
+            return Poll::Ready(Tracked::new());
+        }
+        offered.lock().get_or_insert_with(|| cx.waker().clone());
+        Poll::Pending
+    }));
+    pool.run();
+    let waker = place.lock().take().expect("the task offers its waker");
+    Waiting {
+        pool,
+        handle,
+        arrived,
+        waker,
+    }
+}
+
+impl Waiting {
+    /// A thread that arrives, then wakes.
+    fn arrival(&self, by_value: bool) -> thread::JoinHandle<()> {
+        let (arrived, waker) = (self.arrived.clone(), self.waker.clone());
+        thread::spawn(move || {
+            arrived.fetch_add(1, Ordering::Relaxed);
+            if by_value {
+                waker.wake();
+            } else {
+                waker.wake_by_ref();
+            }
+        })
+    }
+
+    /// Runs the task to its end, and looks whether anything is left.
+    fn finish(self, threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
+        drop(self.waker);
+        self.pool.run_until(|| self.handle.is_finished());
+        drop(self.handle);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        self.pool.end();
+    }
+}
+
+fn one_wake_against_a_poll(by_value: bool) {
+    let task = waiting(1);
+    let arrival = task.arrival(by_value);
+    // A second poll that may overlap the arrival's wake.
+    task.waker.wake_by_ref();
+    task.finish([arrival]);
+}
+
+#[test]
+fn a_wake_by_reference_is_never_lost() {
+    check(Bound::Short, || one_wake_against_a_poll(false));
+}
+
+#[test]
+fn a_wake_by_value_is_never_lost() {
+    check(Bound::Short, || one_wake_against_a_poll(true));
+}
+
+fn two_wakes() {
+    let task = waiting(2);
+    let arrivals = [task.arrival(false), task.arrival(true)];
+    task.finish(arrivals);
+}
+
+#[test]
+fn a_poll_sees_what_every_waker_wrote() {
+    check(Bound::Short, || two_wakes());
+}
+
+/// The task is woken and aborted while it runs; it completes or is cancelled, and drops what it held once.
+fn an_abort_and_a_wake() {
+    let task = waiting(1);
+    let arrival = task.arrival(true);
+    let abort = task.handle.abort_handle();
+    let aborting = thread::spawn(move || abort.abort());
+    task.finish([arrival, aborting]);
+}
+
+#[test]
+fn an_abort_ends_the_task_once() {
+    check(Bound::Short, || an_abort_and_a_wake());
+}
+
+/// A waker outlives everything else: its drop may be the one that frees the cell.
+fn the_last_reference() {
+    let task = waiting(1);
+    let last = task.waker.clone();
+    task.arrived.fetch_add(1, Ordering::Relaxed);
+    task.waker.wake_by_ref();
+    let dropping = thread::spawn(move || drop(last));
+    task.finish([dropping]);
+}
+
+#[test]
+fn whoever_is_last_frees_the_cell() {
+    check(Bound::Full, || the_last_reference());
+}
+
+const fn twin(after: &'static str, line: &'static str, how: How) -> Option<Twin> {
+    Some(Twin {
+        file: "task/state.rs",
+        after,
+        line,
+        how,
+    })
+}
+
+#[test]
+fn twin_a_wake_that_publishes_nothing() {
+    let twin = twin("fn update", "compare_exchange_weak", How::Weaken);
+    must_fail(twin, "deadlock", Bound::Short, || two_wakes());
+}
+
+#[test]
+fn twin_a_start_that_does_not_look_at_the_wakers() {
+    let twin = twin("fn start", "fetch_add", How::Weaken);
+    must_fail(twin, "deadlock", Bound::Short, || two_wakes());
+}
+
+#[test]
+fn twin_a_transition_in_two_steps() {
+    let twin = twin("fn update", "compare_exchange_weak", How::Split);
+    must_fail(twin, "a cell is left", Bound::Short, || {
+        an_abort_and_a_wake()
+    });
+}
+
+#[test]
+fn twin_a_reference_given_up_without_order() {
+    let twin = twin("fn ref_dec", "fetch_sub", How::Weaken);
+    must_fail(twin, "Causality violation", Bound::Full, || {
+        the_last_reference()
+    });
+}
