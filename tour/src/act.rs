@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use loxley::runtime::RuntimeMetrics;
 
 use crate::load::{Clients, Load, Seen};
-use crate::table::{ServiceRow, Tail, WorkerRow, grouped};
+use crate::table::{Rescue, ServiceRow, Table, Tail, WorkerRow, grouped};
 
 /// How often progress is shown.
 const GLANCE: Duration = Duration::from_millis(250);
@@ -16,11 +16,10 @@ const GLANCE: Duration = Duration::from_millis(250);
 /// Clients get this long to start their threads.
 const PREPARE: Duration = Duration::from_millis(20);
 
-/// The rows of an act's table.
+/// What came out of an act.
 #[derive(Debug)]
 pub(crate) struct Act {
-    pub(crate) services: Vec<ServiceRow>,
-    pub(crate) workers: Vec<WorkerRow>,
+    pub(crate) table: Table,
     /// Requests without a right answer.
     pub(crate) failed: u64,
 }
@@ -40,7 +39,7 @@ pub(crate) fn play(
         .map(|load| load.schedule.length())
         .max()
         .unwrap_or_default();
-    let before = workers(metrics);
+    let before = (workers(metrics), rescue(metrics));
     let begin = Instant::now() + PREPARE;
     let over = AtomicBool::new(false);
     let seen: Vec<(Load, Seen)> = thread::scope(|scope| {
@@ -66,18 +65,20 @@ pub(crate) fn play(
     });
     let took = begin.elapsed().min(length.max(Duration::from_millis(1)));
     let after = workers(metrics);
-    Ok(Act {
+    let table = Table {
         services: seen
             .iter()
             .map(|(load, seen)| row(load, seen, took))
             .collect(),
         workers: after
             .iter()
-            .zip(before)
+            .zip(before.0)
             .map(|(&now, before)| now.since(before))
             .collect(),
-        failed: seen.iter().map(|(_, seen)| seen.wrong + seen.lost).sum(),
-    })
+        rescue: rescue(metrics).since(before.1),
+    };
+    let failed = seen.iter().map(|(_, seen)| seen.wrong + seen.lost).sum();
+    Ok(Act { table, failed })
 }
 
 fn row(load: &Load, seen: &Seen, took: Duration) -> ServiceRow {
@@ -105,6 +106,15 @@ fn workers(metrics: &RuntimeMetrics) -> Vec<WorkerRow> {
             events: metrics.worker_event_count(worker),
         })
         .collect()
+}
+
+/// What was done for stuck workers since the runtime began.
+fn rescue(metrics: &RuntimeMetrics) -> Rescue {
+    Rescue {
+        stalls: metrics.stuck_count(),
+        tasks: metrics.rescued_slot_count() + metrics.rescued_task_count(),
+        visits: metrics.rescued_station_count(),
+    }
 }
 
 /// One line on standard error that keeps up; on a terminal it is overwritten.

@@ -106,10 +106,7 @@ fn tour(plan: &Plan) -> io::Result<ExitCode> {
     if interrupt.came() {
         return interrupted(runtime);
     }
-    println!(
-        "{}",
-        table::act("act 1: a steady load", &calm.services, None, &calm.workers)
-    );
+    println!("{}", calm.table.text("act 1: a steady load", None));
 
     let offender = runtime.spawn(service::blocks_its_thread());
     let blocked = play("act 2", plan.act)?;
@@ -118,15 +115,7 @@ fn tour(plan: &Plan) -> io::Result<ExitCode> {
         return interrupted(runtime);
     }
     let title = "act 2: the same, while one task blocks its thread 100 ms of every 300";
-    println!(
-        "{}",
-        table::act(
-            title,
-            &blocked.services,
-            Some(&calm.services),
-            &blocked.workers
-        )
-    );
+    println!("{}", blocked.table.text(title, Some(&calm.table)));
     println!(
         "Latencies count from when a request was meant to be sent, so waiting is never left out."
     );

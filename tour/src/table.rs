@@ -29,6 +29,28 @@ pub(crate) struct WorkerRow {
     pub(crate) events: u64,
 }
 
+/// What was done for workers that were stuck in one poll.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Rescue {
+    /// Workers found stuck.
+    pub(crate) stalls: u64,
+    /// Tasks that others took over.
+    pub(crate) tasks: u64,
+    /// Visits of others to a stuck worker's sockets and timers.
+    pub(crate) visits: u64,
+}
+
+impl Rescue {
+    /// What was done since `before`.
+    pub(crate) fn since(self, before: Rescue) -> Rescue {
+        Rescue {
+            stalls: self.stalls.saturating_sub(before.stalls),
+            tasks: self.tasks.saturating_sub(before.tasks),
+            visits: self.visits.saturating_sub(before.visits),
+        }
+    }
+}
+
 impl WorkerRow {
     /// What was done since `before`.
     pub(crate) fn since(self, before: WorkerRow) -> WorkerRow {
@@ -41,18 +63,32 @@ impl WorkerRow {
     }
 }
 
-/// The table of one act; with the act before, its tails stand beside.
-pub(crate) fn act(
-    title: &str,
-    services: &[ServiceRow],
-    before: Option<&[ServiceRow]>,
-    workers: &[WorkerRow],
-) -> String {
-    let mut text = format!("{title}\n\n");
-    text.push_str(&aligned(&service_lines(services, before)));
-    text.push('\n');
-    text.push_str(&aligned(&worker_lines(workers)));
-    text
+/// What one act has to show.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table {
+    pub(crate) services: Vec<ServiceRow>,
+    pub(crate) workers: Vec<WorkerRow>,
+    pub(crate) rescue: Rescue,
+}
+
+impl Table {
+    /// As text; with the act before, its tails stand beside.
+    pub(crate) fn text(&self, title: &str, before: Option<&Table>) -> String {
+        let before = before.map(|table| table.services.as_slice());
+        let mut text = format!("{title}\n\n");
+        text.push_str(&aligned(&service_lines(&self.services, before)));
+        text.push('\n');
+        text.push_str(&aligned(&worker_lines(&self.workers)));
+        if self.rescue != Rescue::default() {
+            text.push_str(&format!(
+                "\n  found stuck: {}; others took over {} tasks and looked {} times after sockets and timers\n",
+                grouped(self.rescue.stalls),
+                grouped(self.rescue.tasks),
+                grouped(self.rescue.visits)
+            ));
+        }
+        text
+    }
 }
 
 fn service_lines(services: &[ServiceRow], before: Option<&[ServiceRow]>) -> Vec<Vec<String>> {
@@ -176,12 +212,12 @@ mod tests {
             parks: 90,
             events: 1000,
         };
-        let text = act(
-            "act 1: calm",
-            &[service("echo", 300), service("http", 1250)],
-            None,
-            &[worker],
-        );
+        let table = Table {
+            services: vec![service("echo", 300), service("http", 1250)],
+            workers: vec![worker],
+            ..Table::default()
+        };
+        let text = table.text("act 1: calm", None);
         let wanted = "\
 act 1: calm
 
@@ -197,16 +233,32 @@ act 1: calm
 
     #[test]
     fn the_second_act_stands_beside_the_first() {
-        let text = act(
-            "act 2",
-            &[service("echo", 99_000)],
-            Some(&[service("echo", 300)]),
-            &[],
-        );
+        let table = |p99| Table {
+            services: vec![service("echo", p99)],
+            ..Table::default()
+        };
+        let text = table(99_000).text("act 2", Some(&table(300)));
         let row = text.lines().find(|line| line.contains("echo")).unwrap();
         let (now, before) = (row.find("99.0 ms").unwrap(), row.find("300 µs").unwrap());
         assert!(now < before, "{text}");
         assert!(text.contains("| act 1: p50"));
+    }
+
+    #[test]
+    fn a_rescue_is_told_and_its_absence_is_not() {
+        let rescue = Rescue {
+            stalls: 7,
+            tasks: 1200,
+            visits: 31,
+        };
+        let told = "found stuck: 7; others took over 1,200 tasks and looked 31 times";
+        let table = Table {
+            rescue,
+            ..Table::default()
+        };
+        assert!(table.text("act 2", None).contains(told));
+        assert!(!Table::default().text("act 1", None).contains("stuck"));
+        assert_eq!(rescue.since(rescue), Rescue::default());
     }
 
     #[test]
