@@ -27,6 +27,12 @@ fn workers(count: usize) -> Runtime {
     builder.worker_threads(count).enable_all().build().unwrap()
 }
 
+/// Without the help of the monitor and its spares.
+fn unaided(count: usize) -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(count).rescue(false).build().unwrap()
+}
+
 fn sum(metrics: &RuntimeMetrics, count: impl Fn(usize) -> u64) -> u64 {
     (0..metrics.num_workers()).map(count).sum()
 }
@@ -58,7 +64,7 @@ fn ten_thousand_tasks_of_a_blocked_spawner_all_run() {
     const TASKS: u64 = 10_000;
     for count in [2, 4] {
         watched(move || {
-            let runtime = workers(count);
+            let runtime = unaided(count);
             let spawner = runtime.spawn(async {
                 let (ran, all_ran) = channel();
                 let tasks: Vec<_> = (0..TASKS)
@@ -133,7 +139,7 @@ fn ten_thousand_tasks_run_while_their_spawner_blocks_in_place() {
 #[test]
 fn a_lone_task_behind_a_blocked_worker_is_stolen() {
     watched(|| {
-        let runtime = workers(2);
+        let runtime = unaided(2);
         let spawner = runtime.spawn(async {
             let (ran, it_ran) = channel();
             let lone = spawn(async move { ran.send(()).unwrap() });
@@ -182,7 +188,7 @@ fn a_lone_task_behind_a_worker_that_was_quick_so_far_is_stolen() {
 fn as_many_tasks_as_workers_run_at_once() {
     for count in [2, 4] {
         watched(move || {
-            let runtime = workers(count);
+            let runtime = unaided(count);
             for round in 0..100 {
                 let meeting = Arc::new(Barrier::new(count));
                 let meet = move || {

@@ -9,7 +9,8 @@
 //! - E4 each worker, when it comes back from its poll, cancels the idle tasks of all homes, empties its slot and
 //!   deque into the injector, and drops what is there. A task that runs elsewhere is cancelled when its poll ends.
 //! - E5 the last worker closes pollers and timers: sockets and sleeps answer with an error from then on.
-//! - E6 whoever shuts down waits for the threads that come back in time and leaves the others alone.
+//! - E6 whoever shuts down waits for the threads that come back in time and leaves the others alone. A thread of
+//!   the runtime itself, in a section that may block, does not wait for itself: it goes on, and leaves later.
 //!
 //! Nothing is freed here: the shared part lives as long as any task's cell (rule 2 of `task/owned.rs`) and any
 //! handle, so a worker that comes back late, and a waker that is called years later, find live memory.
@@ -24,7 +25,7 @@ use super::handle::Inner;
 use crate::monitor::{Stop, Tally};
 use crate::primitive::{Arc, Condvar, Mutex, thread};
 use crate::task::WakeList;
-use crate::worker::Worker;
+use crate::worker::{Worker, any_current};
 
 /// The worker threads that have not left yet.
 #[derive(Default)]
@@ -74,10 +75,10 @@ impl Threads {
         self.left.notify_all();
     }
 
-    /// E6: joins the threads, or gives up at the deadline.
-    fn wait(&self, deadline: Option<Instant>) -> bool {
+    /// E6: joins the threads, or gives up at the deadline. `oneself`: the caller is one of them.
+    fn wait(&self, deadline: Option<Instant>, oneself: bool) -> bool {
         let mut running = self.running.lock();
-        while running.count > 0 {
+        while running.count > usize::from(oneself) {
             match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
                 None => self.left.wait(&mut running),
                 Some(Duration::ZERO) => return false,
@@ -86,6 +87,10 @@ impl Threads {
         }
         let handles = std::mem::take(&mut running.handles);
         drop(running);
+        if oneself {
+            // One of the handles is our own. The other threads are past their last task.
+            return true;
+        }
         for handle in handles {
             // The body catches everything: there is no panic to hear about.
             let _ = handle.join();
@@ -141,7 +146,10 @@ impl Handle {
         if inner.is_current_thread() {
             self.retire_here();
         }
-        inner.threads.wait(deadline);
+        let scheduler = &inner.scheduler;
+        let oneself = any_current()
+            .is_some_and(|worker| Arc::ptr_eq(worker.scheduler(), scheduler) && worker.is_permanent());
+        inner.threads.wait(deadline, oneself && !inner.is_current_thread());
         inner.spares.wait(deadline);
         inner.blocking.wait(deadline);
     }
