@@ -35,24 +35,20 @@
 //! Checked by `tests/rescue_*.rs`.
 
 mod os;
+mod rounds;
 
 use std::time::Duration;
 
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
-use crate::worker::{Scheduler, Seat, Station};
+use crate::worker::{Scheduler, Seat};
 use os::{Doors, Wake};
+use rounds::Rounds;
 
 /// Between the first sample and the verdict.
 const CONVICT: Duration = Duration::from_micros(400);
-/// Between two rounds.
-const ROUND: Duration = Duration::from_micros(800);
 /// The longest time between two rings while everybody moves, in nanoseconds.
 const SLOWEST: u64 = 2_000_000;
-/// How long work waits for a pool that only computes, in nanoseconds.
-const PREEMPT: u64 = 10_000_000;
-/// How long a spare may take to arrive before another is considered, in nanoseconds.
-const ARRIVAL: u64 = 3_000_000;
 
 /// Why a spare was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,208 +214,5 @@ impl Monitor {
 
     fn seat(&self, index: usize) -> &Arc<Seat> {
         self.scheduler.seat(index)
-    }
-}
-
-/// The rounds from the first verdict to the last return.
-struct Rounds<'a> {
-    monitor: &'a Monitor,
-    /// Stations whose pollers are watched.
-    watched: Vec<usize>,
-    /// An event was seen in a watched poller since the last action.
-    event: bool,
-    /// When work was first seen waiting for a pool in which all are stuck.
-    waiting_since: Option<u64>,
-    /// When a spare was last started, while it has not sat down.
-    spare_due: Option<(u64, usize)>,
-}
-
-impl<'a> Rounds<'a> {
-    fn new(monitor: &'a Monitor) -> Self {
-        Self {
-            monitor,
-            watched: Vec::new(),
-            event: false,
-            waiting_since: None,
-            spare_due: None,
-        }
-    }
-
-    /// V3 to V6.
-    fn run(&mut self, mut stuck: Vec<Sample>) -> Wake {
-        let mut end = Wake::Time;
-        self.publish(&stuck, &[]);
-        while !stuck.is_empty() {
-            let before = self.monitor.samples();
-            let sampled_at = self.monitor.scheduler.clock.now();
-            self.act(&stuck);
-            end = self.rest();
-            if end == Wake::Stop {
-                break;
-            }
-            let now = self.monitor.samples();
-            let mut next = now.clone();
-            // Who was stuck stays so while it does not move; others get the same time to move as the first.
-            let apart = Duration::from_nanos(self.monitor.scheduler.clock.now() - sampled_at);
-            let convicted = |sample: &Sample| apart >= CONVICT && before.contains(sample);
-            next.retain(|sample| stuck.contains(sample) || convicted(sample));
-            self.publish(&next, &stuck);
-            stuck = next;
-        }
-        self.monitor.scheduler.stuck.set(std::iter::empty());
-        self.watch(&[]);
-        end
-    }
-
-    /// V3.
-    fn publish(&mut self, stuck: &[Sample], before: &[Sample]) {
-        for sample in stuck {
-            if !before.contains(sample) {
-                self.monitor.tally.verdicts.fetch_add(1, Ordering::Relaxed);
-            }
-            self.monitor.seat(sample.seat).convict(sample.progress);
-        }
-        self.monitor
-            .scheduler
-            .stuck
-            .set(stuck.iter().map(|sample| sample.seat));
-        self.watch(stuck);
-    }
-
-    /// Watches the pollers of the stuck tenants, and of nobody else.
-    fn watch(&mut self, stuck: &[Sample]) {
-        let stations = &self.monitor.scheduler.stations;
-        let wanted = stations.iter().enumerate().filter(|(_, station)| {
-            station
-                .tenant()
-                .is_some_and(|tenant| stuck.iter().any(|sample| sample.seat == tenant))
-        });
-        let wanted: Vec<usize> = wanted.map(|(index, _)| index).collect();
-        for &index in self.watched.iter().filter(|index| !wanted.contains(index)) {
-            self.monitor.doors.unwatch(&stations[index]);
-        }
-        for &index in &wanted {
-            // Again at every round: an event that nobody has taken in yet then shows again.
-            self.monitor
-                .doors
-                .watch(&stations[index], self.watched.contains(&index));
-        }
-        self.watched = wanted;
-    }
-
-    /// V4 and V5.
-    fn act(&mut self, stuck: &[Sample]) {
-        let scheduler = &self.monitor.scheduler;
-        let now = scheduler.clock.now();
-        if !self.has_work(stuck, now) {
-            self.waiting_since = None;
-            return;
-        }
-        self.event = false;
-        if let Some(station) = scheduler.idle.call_anybody() {
-            self.monitor.tally.calls.fetch_add(1, Ordering::Relaxed);
-            scheduler.stations[station].park.unpark();
-            return;
-        }
-        let active = scheduler.seats().filter(|seat| seat.is_active()).count();
-        if active > stuck.len() {
-            self.waiting_since = None; // merely busy: they look at the mask
-            return;
-        }
-        let since = *self.waiting_since.get_or_insert(now);
-        self.stand_in(stuck, now, since);
-    }
-
-    /// V5.
-    fn stand_in(&mut self, stuck: &[Sample], now: u64, since: u64) {
-        if let Some((started, seats)) = self.spare_due {
-            let arrived = self
-                .monitor
-                .scheduler
-                .seats()
-                .filter(|seat| seat.is_active())
-                .count()
-                > seats;
-            if !arrived && now < started + ARRIVAL {
-                return;
-            }
-        }
-        let asleep = |sample: &Sample| {
-            self.monitor
-                .seat(sample.seat)
-                .watch
-                .thread()
-                .is_some_and(os::is_asleep)
-        };
-        let alone = stuck
-            .iter()
-            .all(|sample| sample.seat < self.monitor.scheduler.config.workers);
-        if stuck.iter().any(asleep) {
-            self.start_spare(stuck, Reason::Asleep, now);
-        } else if alone && now - since >= PREEMPT {
-            self.start_spare(stuck, Reason::Computing, now);
-        }
-    }
-
-    /// Gives a station to a spare: a vacant one, or that of a stuck tenant.
-    fn start_spare(&mut self, stuck: &[Sample], reason: Reason, now: u64) {
-        let scheduler = &self.monitor.scheduler;
-        let available = |station: &Station| match station.tenant() {
-            None => true,
-            Some(tenant) => {
-                stuck.iter().any(|sample| sample.seat == tenant) && station.take_from(tenant)
-            }
-        };
-        let Some(index) = scheduler.stations.iter().position(available) else {
-            return;
-        };
-        if (self.monitor.start_spare)(index) {
-            self.monitor
-                .tally
-                .of(reason)
-                .fetch_add(1, Ordering::Relaxed);
-            let active = scheduler.seats().filter(|seat| seat.is_active()).count();
-            self.spare_due = Some((now, active));
-        }
-    }
-
-    /// True if somebody else could do something that waits for a stuck thread.
-    fn has_work(&self, stuck: &[Sample], now: u64) -> bool {
-        let scheduler = &self.monitor.scheduler;
-        let due = |index: &usize| scheduler.stations[*index].timers.next_deadline() <= now;
-        self.event
-            || !scheduler.injector.is_empty()
-            || stuck
-                .iter()
-                .any(|sample| self.monitor.seat(sample.seat).queue.len() > 0)
-            || self.watched.iter().any(due)
-    }
-
-    /// V6.
-    fn rest(&mut self) -> Wake {
-        let scheduler = &self.monitor.scheduler;
-        let deadlines = self
-            .watched
-            .iter()
-            .map(|&index| scheduler.stations[index].timers.next_deadline());
-        let next = deadlines.min().unwrap_or(u64::MAX);
-        let now = scheduler.clock.now();
-        let left = Duration::from_nanos(next.saturating_sub(now));
-        // A deadline that has passed was acted upon; the next round sees whether it helped.
-        let limit = if left.is_zero() {
-            ROUND
-        } else {
-            left.min(ROUND)
-        };
-        loop {
-            match self.monitor.doors.wait(Some(limit)) {
-                Wake::Ring => scheduler.alarm.rang(),
-                Wake::Event => {
-                    self.event = true;
-                    return Wake::Event;
-                }
-                end => return end,
-            }
-        }
     }
 }

@@ -46,9 +46,11 @@
 
 mod block;
 mod counters;
+mod look;
 mod pace;
 mod rescue;
 mod scheduler;
+mod share;
 mod sleep;
 mod station;
 mod steal;
@@ -64,10 +66,9 @@ pub use scheduler::{Config, Hook, Scheduler, Seat, Task};
 pub use sleep::run_hook;
 pub use station::Station;
 
-use crate::poller::Timeout;
 use crate::primitive::{Arc, thread_local, thread_number};
-use crate::queue::{Local, Push, Stolen};
-use crate::task::{WakeList, is_task_waker};
+use crate::queue::Local;
+use crate::task::WakeList;
 use crate::timer::Timers;
 use pace::Pace;
 
@@ -305,175 +306,6 @@ impl Worker {
         self.searching.set(false);
         let announce = self.scheduler.idle.stop_searching();
         self.scheduler.carry_out(announce);
-    }
-
-    #[cold]
-    fn keep_injector_pace(&self, pace: &Pace) {
-        if pace.is_due() {
-            pace.restart(0);
-            self.take_one_injected();
-        }
-        // At an interval of 1 the injected task has used it up.
-        if !pace.is_due() {
-            pace.tick();
-        }
-    }
-
-    /// A task was woken or spawned by this thread: into the slot.
-    #[inline]
-    pub fn schedule(&self, task: Task) {
-        self.counters().wakes.add(1);
-        if let Some(displaced) = self.seat.queue.slot.put(task) {
-            self.push(displaced);
-        }
-    }
-
-    /// Puts a task at the tail of the deque.
-    #[inline]
-    pub fn push(&self, task: Task) {
-        match self.local.push(&self.seat.queue, task) {
-            Push::Queued => {
-                if self.owed.get() != 0 {
-                    self.announce_if_many();
-                }
-            }
-            Push::Announce => self.announce_soon(),
-            Push::Full(task) => {
-                self.counters().spills.add(1);
-                self.scheduler.inject(task);
-            }
-        }
-    }
-
-    /// There is work for a peer now. A few short polls are not worth waking one: see `pace.rs`.
-    fn announce_soon(&self) {
-        if self.holding.get() {
-            return self.held.set(true);
-        }
-        // One more than the patience: 1 means "now".
-        self.owed.set(self.pace.patience() + 1);
-        self.announce_if_many();
-    }
-
-    /// Pays what is owed, before the thread does something that takes long.
-    fn announce_now(&self) {
-        if self.owed.replace(0) != 0 {
-            self.scheduler.announce();
-        }
-    }
-
-    fn announce_if_many(&self) {
-        if self.local.length() > self.pace.patience() as usize {
-            self.owed.set(0);
-            self.scheduler.announce();
-        }
-    }
-
-    /// After a poll: what still waits is announced when the patience is over.
-    #[inline]
-    fn pay_what_is_owed(&self) {
-        let owed = self.owed.get();
-        if owed == 0 {
-            return;
-        }
-        if self.local.length() == 0 {
-            return self.owed.set(0);
-        }
-        self.owed.set(owed - 1);
-        if owed == 1 {
-            self.scheduler.announce();
-        }
-    }
-
-    /// W2: looks at the outside world.
-    #[cold]
-    fn look(&self) {
-        let now = self.scheduler.clock.now();
-        self.pace.restart(now);
-        if self.injector_pace.is_none() && !self.scheduler.injector.is_empty() {
-            if self.local.has_room_for_a_batch() {
-                self.take_batch();
-            } else {
-                self.take_one_injected();
-            }
-        }
-        if self.has_station() {
-            self.poll_station(self.station(), now);
-        }
-        if !self.scheduler.stuck.is_clear() {
-            self.relieve_stuck(now);
-        }
-    }
-
-    /// Takes in the events and due timers of a station, its own or that of a stuck peer; true if there were any.
-    fn poll_station(&self, station: &Station, now: u64) -> bool {
-        let mut wakes = self.wakes.take();
-        if let Some(poller) = station
-            .poller
-            .as_ref()
-            .filter(|poller| poller.registrations() > 0)
-        {
-            // Somebody else inside is polling it for us; an error comes back at the next park.
-            let _ = poller.try_poll(Timeout::Zero, &mut wakes);
-        }
-        station.timers.expire(now, &mut wakes);
-        let any = !wakes.is_empty();
-        self.deliver(wakes);
-        any
-    }
-
-    /// Wakes what a look collected: our tasks into this worker's queue, one announcement, then foreign wakers.
-    fn deliver(&self, mut wakes: WakeList) {
-        if !wakes.is_empty() {
-            self.holding.set(true);
-            wakes.wake_all(is_task_waker, || {
-                self.holding.set(false);
-                // S2: foreign wakers may take their time.
-                if self.searching.get() {
-                    self.stop_searching();
-                }
-                if self.held.replace(false) {
-                    self.announce_soon();
-                }
-            });
-        }
-        self.wakes.replace(wakes);
-    }
-
-    /// W4: a batch from the injector; the first of it runs at once.
-    fn take_batch(&self) -> bool {
-        if self.scheduler.injector.is_empty() {
-            return false;
-        }
-        let taken = self.scheduler.injector.take_into(&self.local);
-        if let Stolen::Batch(_, more) = &taken {
-            self.counters().injector_takes.add(1 + *more as u64);
-        }
-        self.run_stolen(taken)
-    }
-
-    /// Takes one task although the deque is busy, so that outsiders never wait for it to run dry.
-    fn take_one_injected(&self) {
-        if let Some(task) = self.scheduler.injector.pop() {
-            self.counters().injector_takes.add(1);
-            self.run_task(task);
-        }
-    }
-
-    /// Runs the first task of a batch and makes the others known.
-    fn run_stolen(&self, stolen: Stolen<Task>) -> bool {
-        let Stolen::Batch(task, _) = stolen else {
-            return matches!(stolen, Stolen::Retry);
-        };
-        let announce = self.local.length() > 0 && self.local.publish(&self.seat.queue);
-        if self.searching.get() {
-            // S2 announces for all who relied on this searcher, the rest of the batch included.
-            self.stop_searching();
-        } else if announce {
-            self.scheduler.announce();
-        }
-        self.run_task(task);
-        true
     }
 
     /// The timers of this worker's station.

@@ -21,6 +21,9 @@ const COARSE_NS: u64 = 1_000_000;
 /// What stands for "never": about thirty years, as in tokio; longer sleeps saturate.
 const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
 
+/// The reading that stands for "has passed already": no clock of a runtime fires anything at it.
+const DUE: u64 = 0;
+
 pin_project! {
     /// Waits until a deadline; made by `Sleep::until` and `Sleep::after`.
     ///
@@ -109,9 +112,9 @@ impl Sleep {
         self.deadline
     }
 
-    /// True once it has fired.
+    /// True once it has fired, or if its deadline had passed when it was set.
     pub fn is_elapsed(&self) -> bool {
-        self.entry.has_fired()
+        self.fire_at == DUE || self.entry.has_fired()
     }
 
     /// Sets another deadline, before or after it has fired. It is entered anew at the next poll, where it is
@@ -129,7 +132,10 @@ impl Sleep {
 
 /// When a timer with this deadline fires, by the clock of its wheel.
 fn fire_at(timers: &Timers, deadline: Instant, left: Duration) -> u64 {
-    let exact = timers.clock().to_ns(deadline);
+    if left.is_zero() {
+        return DUE;
+    }
+    let exact = timers.clock().to_ns(deadline).max(DUE + 1);
     if left < EXACT {
         return exact;
     }
@@ -156,6 +162,10 @@ impl Future for Sleep {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let unit = ready!(budget::poll_proceed(cx));
         let this = self.project();
+        if *this.fire_at == DUE {
+            unit.made_progress();
+            return Poll::Ready(());
+        }
         let fired = with_wheel_here(this.timers, |timers, own| {
             this.entry.poll(cx, timers, own, *this.fire_at)
         });
