@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::{deps, doors, examples, floors, idle, loom, rust, tour, tree, unsafe_count};
+use crate::{deps, doors, examples, floors, idle, loom, msrv, rust, tour, tree, unsafe_count};
 
 /// What the command line may change.
 #[derive(Debug, Default, PartialEq)]
@@ -60,6 +60,11 @@ pub(crate) const GATES: &[Gate] = &[
         name: "deps",
         what: "no dependency needs a newer Rust than we state",
         run: deps::gate,
+    },
+    Gate {
+        name: "msrv",
+        what: "what people depend on compiles with the Rust version that we state",
+        run: msrv::gate,
     },
     Gate {
         name: "clippy",

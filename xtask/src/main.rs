@@ -15,6 +15,7 @@ mod floors;
 mod gate;
 mod idle;
 mod loom;
+mod msrv;
 mod paths;
 mod rust;
 mod source;
