@@ -411,6 +411,8 @@ impl Builder {
 
     fn start_worker(&self, handle: &Handle, index: usize) -> io::Result<()> {
         let threads = &handle.inner.threads;
+        // Foreign code, which may panic: before anybody is expected.
+        let name = (self.namer)();
         threads.arrive();
         let (on_start, on_stop) = (self.on_start.clone(), self.on_stop.clone());
         let its_handle = handle.clone();
@@ -419,13 +421,13 @@ impl Builder {
             work(&its_handle, index);
             run_hook(on_stop.as_ref());
         };
-        match thread::spawn((self.namer)(), self.stack_size, body) {
+        match thread::spawn(name, self.stack_size, body) {
             Ok(thread) => {
                 threads.started(thread);
                 Ok(())
             }
             Err(error) => {
-                threads.depart(|| {});
+                threads.stay_away();
                 Err(named(
                     &error,
                     format_args!("worker {index} could not be started"),

@@ -61,7 +61,12 @@ impl Threads {
         self.running.lock().handles.push(handle);
     }
 
-    /// A worker leaves, or could not be started. The last one runs `finish`, and only then is nobody left.
+    /// A worker could not be started.
+    pub fn stay_away(&self) {
+        self.running.lock().count -= 1;
+    }
+
+    /// A worker leaves. The last one runs `finish`, and only then is nobody left.
     pub fn depart(&self, finish: impl FnOnce()) {
         let last = self.running.lock().leaving();
         if last {
@@ -73,6 +78,11 @@ impl Threads {
             running.leaving -= 1;
         }
         self.left.notify_all();
+    }
+
+    /// True if there is nobody to leave.
+    fn is_empty(&self) -> bool {
+        self.running.lock().count == 0
     }
 
     /// E6: joins the threads, or gives up at the deadline. `oneself`: the caller is one of them.
@@ -130,6 +140,8 @@ impl Handle {
     /// E1 to E6. `wait`: how long, for ever if `None`.
     pub(super) fn shut_down(&self, wait: Option<Duration>) {
         let inner = &*self.inner;
+        // Asked now: from E2 on workers leave.
+        let nobody = inner.threads.is_empty();
         let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
         // A limit beyond the clock's range is no limit; one of zero is over at once.
         if let Some(watching) = inner.watching.get() {
@@ -143,7 +155,7 @@ impl Handle {
         }
         inner.scheduler.idle.close();
         inner.scheduler.unpark_all(); // E3
-        if inner.is_current_thread() {
+        if nobody {
             self.retire_here();
         }
         let scheduler = &inner.scheduler;
@@ -154,7 +166,7 @@ impl Handle {
         inner.blocking.wait(deadline);
     }
 
-    /// E4 and E5 for a runtime without threads.
+    /// E4 and E5 for a runtime without threads: a current-thread one, or one that could not start any.
     fn retire_here(&self) {
         let _guard = super::context::enter(self);
         let scheduler = &self.inner.scheduler;
