@@ -229,6 +229,11 @@ impl BlockingPool {
         self.queue.len()
     }
 
+    /// True if a job would have to wait for another to end.
+    pub fn is_saturated(&self) -> bool {
+        self.idle() == 0 && self.threads() >= self.config.max_threads
+    }
+
     /// How many panics of jobs and hooks were caught here.
     pub fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)

@@ -164,7 +164,12 @@ pub fn block_in_place<F: FnOnce() -> R, R>(f: F) -> R {
 
 /// Gets somebody for `station`, whose worker is about to block.
 pub(super) fn start_stand_in(handle: Handle, station: usize) {
-    let pool = handle.inner.blocking.clone();
+    // A stand-in that waits behind the jobs of a full pool stands in for nobody: then it is a spare's turn.
+    let inner = &handle.inner;
+    let pool = match inner.blocking.is_saturated() {
+        false => inner.blocking.clone(),
+        true => inner.spares.clone(),
+    };
     // At shutdown the pool refuses, and nobody needs a stand-in.
     let _ = pool.submit(Box::new(StandIn { handle, station }));
 }
