@@ -1,4 +1,4 @@
-//! The gates that are one or two calls of cargo: format, lints, tests, documentation.
+//! The gates that are a few calls of cargo: format, lints, tests, documentation; each goes on after an error.
 
 use std::process::Command;
 
@@ -20,6 +20,7 @@ pub(crate) fn clippy(_: &Options) -> Outcome {
     const TESTS_MAY: &[&str] = &["-A", "clippy::disallowed_types"];
     let everything = [
         "clippy",
+        "--keep-going",
         "--workspace",
         "--all-targets",
         "--features",
@@ -43,25 +44,32 @@ pub(crate) fn clippy(_: &Options) -> Outcome {
 
 /// `test`
 pub(crate) fn test(_: &Options) -> Outcome {
-    tests(cargo(&["test", "--workspace"]))
+    tests(cargo(&["test", "--workspace", "--no-fail-fast"]))
 }
 
 /// `portable`
 pub(crate) fn test_portable(_: &Options) -> Outcome {
-    let mut command = cargo(&["test", "-p", "loxley-core"]);
+    let mut command = cargo(&["test", "-p", "loxley-core", "--no-fail-fast"]);
     command.env("LOXLEY_PORTABLE", "1");
     tests(command)
 }
 
 /// `release`
 pub(crate) fn test_release(_: &Options) -> Outcome {
-    tests(cargo(&["test", "--release", "-p", "loxley-core"]))
+    tests(cargo(&[
+        "test",
+        "--release",
+        "-p",
+        "loxley-core",
+        "--no-fail-fast",
+    ]))
 }
 
 /// `docs`
 pub(crate) fn docs(_: &Options) -> Outcome {
     let mut command = cargo(&[
         "doc",
+        "--keep-going",
         "--no-deps",
         "--workspace",
         "--document-private-items",
