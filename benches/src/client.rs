@@ -30,7 +30,7 @@ use rustix::time::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::harness::{Meter, Sample, histogram, nanos};
+use crate::harness::{Meter, Sample, histogram, nanos, voluntary_switches};
 
 /// How the client paces itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,8 @@ impl Load {
 
 /// Puts the load on the server that this process runs at `address`, from a process of its own.
 ///
-/// The sample's processor time is this process's; the client's own is its figure `client_cpu_ns`.
+/// The sample's processor time is this process's; the client's own is its figure `client_cpu_ns`. The figure `switches`
+/// is how often a thread of this process went to sleep, per operation.
 ///
 /// # Errors
 ///
@@ -150,13 +151,19 @@ pub fn measure(address: SocketAddr, load: &Load) -> io::Result<Sample> {
     if first != "start" {
         return Err(io::Error::other(format!("the client said {first:?}")));
     }
+    let switches = voluntary_switches()?;
     let meter = Meter::start();
     let last = line()?;
     let cpu_ns = meter.stop(1).cpu_ns;
+    let switches = voluntary_switches()?.saturating_sub(switches);
     client.wait()?;
     let seen: Sample = last.parse().map_err(io::Error::other)?;
     let client_cpu = seen.cpu_ns as f64;
-    Ok(Sample { cpu_ns, ..seen }.with("client_cpu_ns", client_cpu))
+    let per_op = switches as f64 / seen.ops as f64;
+    let ours = Sample { cpu_ns, ..seen };
+    Ok(ours
+        .with("client_cpu_ns", client_cpu)
+        .with("switches", per_op))
 }
 
 /// The client's main function.

@@ -41,7 +41,7 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
         "rivals" => rivals(&Options::parse(rest)?),
         "instructions" => {
             let options = Options::parse(rest)?;
-            let runtimes = options.runtimes(&["loxley", "tokio", "smol"]);
+            let runtimes = options.runtimes(&report::RUNTIMES);
             instructions::run(&options.words, &runtimes).map_err(|error| error.to_string())?;
             Ok(ExitCode::SUCCESS)
         }
