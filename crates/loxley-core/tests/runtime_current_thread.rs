@@ -317,6 +317,24 @@ fn block_on_through_the_handle_waits_for_a_driver() {
 }
 
 #[test]
+fn a_root_that_yields_lets_the_tasks_run_that_wait() {
+    watched(|| {
+        let runtime = current_thread();
+        for turns in 1..5 {
+            let task = runtime.spawn(async move {
+                for _ in 1..turns {
+                    yield_now().await;
+                }
+            });
+            // Each time a root of its own.
+            while !task.is_finished() {
+                runtime.block_on(yield_now());
+            }
+        }
+    });
+}
+
+#[test]
 fn a_busy_root_starves_no_task_and_busy_tasks_starve_no_root() {
     watched(|| {
         let runtime = current_thread();

@@ -156,15 +156,17 @@ impl Handle {
         let seated = StandUp(Some(worker), &self.inner.waiting);
         seated.0.as_ref()?.enter(|worker| {
             loop {
+                // First: a root that has just been polled and yielded gives way to the tasks that wait.
+                match worker.step() {
+                    Step::Ran => {}
+                    Step::Idle if root.is_raised() => {}
+                    Step::Idle => worker.park(),
+                    Step::Done => return None,
+                }
                 if root.is_raised() {
                     if let Poll::Ready(output) = poll() {
                         return Some(output);
                     }
-                }
-                match worker.step() {
-                    Step::Ran => {}
-                    Step::Idle => worker.park(),
-                    Step::Done => return None,
                 }
             }
         })
