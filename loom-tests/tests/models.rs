@@ -18,7 +18,11 @@ fn the_models_need_a_build_of_their_own() {
 }
 
 #[cfg(loxley_loom)]
+mod idle;
+#[cfg(loxley_loom)]
 mod injector;
+#[cfg(loxley_loom)]
+mod park;
 #[cfg(loxley_loom)]
 mod queue;
 #[cfg(loxley_loom)]

@@ -7,23 +7,27 @@
 //! - M2 A wait may end for nothing.
 //! - M3 An event is delivered once, after the registration that it belongs to, and perhaps after the source was
 //!   deregistered.
-//! - M4 A zero wait need not consume a kick.
+//! - M4 A zero wait consumes a kick: mio's are edges, too.
 //!
 //! A wait never times out by itself: a time-out is an event of its own in the model. `Notify` rather than a
 //! lock and a condition, which would order more than M1.
 
 use std::io;
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use loom::sync::Notify;
 
 use crate::poller::Timeout;
 use crate::poller::interest::Ready;
+use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::primitive::{Arc, Mutex, Weak};
 
 /// The half that every thread may use.
 #[derive(Debug)]
 pub struct Doors {
+    kicked: AtomicBool,
+    /// Somebody has kicked, or an event has come.
     pending: Notify,
     /// A lock, because M3 promises that order.
     events: Mutex<Vec<(usize, Ready)>>,
@@ -31,6 +35,7 @@ pub struct Doors {
 
 impl Doors {
     pub fn kick(&self) {
+        self.kicked.swap(true, Ordering::Release); // M1, pairs with the swap in `Waiter::wait`
         self.pending.notify();
     }
 
@@ -66,6 +71,7 @@ pub struct Waiter {
 impl Waiter {
     pub fn open(_portable: bool) -> io::Result<Self> {
         let doors = Arc::new(Doors {
+            kicked: AtomicBool::new(false),
             pending: Notify::new(),
             events: Mutex::new(Vec::new()),
         });
@@ -77,11 +83,16 @@ impl Waiter {
     }
 
     pub fn wait(&mut self, timeout: Timeout, mut sink: impl FnMut(usize, Ready)) -> io::Result<()> {
-        match timeout {
-            Timeout::Zero | Timeout::Until(std::time::Duration::ZERO) => {}
-            Timeout::Until(_) | Timeout::Never => self.doors.pending.wait(),
-        }
-        let events = std::mem::take(&mut *self.doors.events.lock());
+        let doors = &self.doors;
+        let may_wait = !matches!(timeout, Timeout::Zero | Timeout::Until(Duration::ZERO));
+        let events = loop {
+            let kicked = doors.kicked.swap(false, Ordering::Acquire);
+            let events = std::mem::take(&mut *doors.events.lock());
+            if kicked || !events.is_empty() || !may_wait {
+                break events;
+            }
+            doors.pending.wait();
+        };
         for (token, ready) in events {
             sink(token, ready);
         }
