@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker, ready};
 
+use super::depth::end_within_depth;
 use super::raw::{Header, contain, header_of, release};
 use super::state::{AlreadyComplete, DropJoin, Wake};
 use super::{Id, JoinError};
@@ -156,13 +157,21 @@ impl<T> Drop for JoinHandle<T> {
         match header_of(&self.header).state.drop_join() {
             DropJoin::Done => return,
             DropJoin::DropWaker => self.drop_waker(),
-            // SAFETY: the task completed while the handle existed: the output is ours (task.rs, rule 3).
-            DropJoin::DropOutput => unsafe {
-                (header_of(&self.header).vtable.drop_output)(self.header);
-            },
+            // SAFETY: the task completed while the handle existed: the output and our reference are ours to give
+            // up, whenever (task.rs, rules 1 and 3).
+            DropJoin::DropOutput => return unsafe { end_within_depth(self.header, drop_output) },
         }
         release(self.header, 1);
     }
+}
+
+/// # Safety
+///
+/// The output belongs to the caller (task.rs, rule 3), who hands over one reference.
+unsafe fn drop_output(header: NonNull<Header>) {
+    // SAFETY: by this function's own contract; it is the vtable's own (rule 7).
+    unsafe { (header_of(&header).vtable.drop_output)(header) };
+    release(header, 1);
 }
 
 impl<T> JoinHandle<T> {

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
+use super::depth::end_within_depth;
 use super::id::with_current;
 use super::owned::{Home, Links, Schedule};
 use super::state::{Completed, Idle, Start, State};
@@ -155,8 +156,8 @@ impl<S: Schedule> Drop for Notified<S> {
     fn drop(&mut self) {
         let header = self.header;
         header_of(&header).state.cancel_notified();
-        // SAFETY: as in `run`; the task finds CANCELLED and drops its future.
-        unsafe { (header_of(&header).vtable.run)(header) }
+        // SAFETY: as in `run`; the task finds CANCELLED and drops its future, and nobody waits for that.
+        unsafe { end_within_depth(header, header_of(&header).vtable.run) }
     }
 }
 
