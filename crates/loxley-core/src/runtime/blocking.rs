@@ -112,6 +112,19 @@ struct StandIn {
 
 impl Job for StandIn {
     fn run(self: Box<Self>) {
+        let inner = &self.handle.inner;
+        // Sockets and timers are not closed before it has left.
+        if inner.threads.join_in() {
+            self.work();
+            inner.threads.depart(|| inner.finish());
+        }
+    }
+
+    fn cancel(self: Box<Self>) {}
+}
+
+impl StandIn {
+    fn work(&self) {
         let scheduler = &self.handle.inner.scheduler;
         let station = &scheduler.stations[self.station];
         let seats = scheduler.stand_in_seats();
@@ -126,8 +139,6 @@ impl Job for StandIn {
         }
         worker.leave();
     }
-
-    fn cancel(self: Box<Self>) {}
 }
 
 /// Runs a closure that may block on this very thread, while another thread takes over the rest of the worker's

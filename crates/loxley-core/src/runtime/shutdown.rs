@@ -2,7 +2,7 @@
 //!
 //! - E1 the monitor is ended and joined, which takes no longer than a round of its: it runs no foreign code. The pools
 //!   of spares and of blocking threads take no more jobs; what they have not started is cancelled. A stand-in that comes
-//!   later finds E2 done and leaves.
+//!   later finds E2 done and leaves; one that is there counts as a worker until it has left.
 //! - E2 every home is closed: a spawn from now on is cancelled at once, and its handle says so. The idle word is
 //!   closed: nobody parks any more, and who pushes into the injector drops what is there.
 //! - E3 every sleep is ended.
@@ -27,7 +27,7 @@ use crate::primitive::{Arc, Condvar, Mutex, thread};
 use crate::task::WakeList;
 use crate::worker::{Worker, any_current};
 
-/// The worker threads that have not left yet.
+/// The worker threads that have not left yet, and those that stand in for them.
 #[derive(Default)]
 pub struct Threads {
     running: Mutex<Running>,
@@ -54,6 +54,16 @@ impl Threads {
     /// A worker is about to start.
     pub fn arrive(&self) {
         self.running.lock().count += 1;
+    }
+
+    /// A stand-in comes; false if it is too late, because the last one has left or is about to.
+    pub fn join_in(&self) -> bool {
+        let mut running = self.running.lock();
+        let late = running.leaving == running.count;
+        if !late {
+            running.count += 1;
+        }
+        !late
     }
 
     /// A worker has started.
@@ -159,9 +169,11 @@ impl Handle {
             self.retire_here();
         }
         let scheduler = &inner.scheduler;
-        let oneself = any_current()
-            .is_some_and(|worker| Arc::ptr_eq(worker.scheduler(), scheduler) && worker.is_permanent());
-        inner.threads.wait(deadline, oneself && !inner.is_current_thread());
+        let oneself =
+            any_current().is_some_and(|worker| Arc::ptr_eq(worker.scheduler(), scheduler));
+        inner
+            .threads
+            .wait(deadline, oneself && !inner.is_current_thread());
         inner.spares.wait(deadline);
         inner.blocking.wait(deadline);
     }

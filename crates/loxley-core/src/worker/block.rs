@@ -28,11 +28,6 @@ pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
 }
 
 impl Worker {
-    /// True on one of the runtime's own workers, false on a thread that stands in for one.
-    pub fn is_permanent(&self) -> bool {
-        !self.stand_in
-    }
-
     /// B1.
     fn hand_over(&self) {
         if let Some(task) = self.seat.queue.slot.take() {
