@@ -5,8 +5,10 @@ mod gate;
 #[path = "support/watch.rs"]
 mod watch;
 
+use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -83,14 +85,25 @@ fn timers_and_sockets_are_driven() {
             assert!(before.elapsed() >= Duration::from_millis(2));
             let (mut near, far) = UnixStream::pair().unwrap();
             far.set_nonblocking(true).unwrap();
+            let (waits, it_waits) = channel();
             let reader = spawn(async move {
                 let far = Source::new(far).unwrap();
                 let mut byte = [0];
                 let read = far.async_io(Interest::READABLE, |mut io| io.read(&mut byte));
-                assert_eq!(read.await.unwrap(), 1);
+                let mut read = pin!(read);
+                // Before it waits there is nothing to read, so the byte comes as an event.
+                let count = poll_fn(|cx| {
+                    let polled = read.as_mut().poll(cx);
+                    let _ = waits.send(());
+                    polled
+                });
+                assert_eq!(count.await.unwrap(), 1);
                 byte[0]
             });
-            let writer = thread::spawn(move || near.write_all(&[5]).map(|()| near));
+            let writer = thread::spawn(move || {
+                it_waits.recv().unwrap();
+                near.write_all(&[5]).map(|()| near)
+            });
             assert_eq!(reader.await.unwrap(), 5);
             drop(writer.join().unwrap());
         });
