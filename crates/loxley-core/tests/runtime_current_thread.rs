@@ -8,7 +8,6 @@ mod watch;
 use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -90,7 +89,7 @@ fn timers_and_sockets_are_driven() {
                 let far = Source::new(far).unwrap();
                 let mut byte = [0];
                 let read = far.async_io(Interest::READABLE, |mut io| io.read(&mut byte));
-                let mut read = pin!(read);
+                let mut read = Box::pin(read);
                 // Before it waits there is nothing to read, so the byte comes as an event.
                 let count = poll_fn(|cx| {
                     let polled = read.as_mut().poll(cx);
@@ -98,6 +97,7 @@ fn timers_and_sockets_are_driven() {
                     polled
                 });
                 assert_eq!(count.await.unwrap(), 1);
+                drop(read);
                 byte[0]
             });
             let writer = thread::spawn(move || {
