@@ -158,6 +158,11 @@ impl<T: SlotItem> Public<T> {
         thief.fill(|deque| self.stealer.steal_batch_and_pop(deque))
     }
 
+    /// Takes one task out of slot or deque, for somebody who has no deque; waits out a race with others.
+    pub fn take(&self) -> Option<T> {
+        self.slot.take().or_else(|| one_of(|| self.stealer.steal()))
+    }
+
     /// How many tasks wait here, slot included; for metrics.
     pub fn len(&self) -> usize {
         self.stealer.len() + usize::from(!self.slot.is_empty())
@@ -281,13 +286,17 @@ impl<T: SlotItem> Injector<T> {
 
     /// Takes one task; waits out a race with others.
     pub fn pop(&self) -> Option<T> {
-        loop {
-            match self.0.steal() {
-                deque::Steal::Success(task) => return Some(task),
-                deque::Steal::Empty => return None,
-                // Somebody else took one: that is progress, and ours is the next.
-                deque::Steal::Retry => crate::primitive::thread::yield_now(),
-            }
+        one_of(|| self.0.steal())
+    }
+}
+
+fn one_of<T>(steal: impl Fn() -> deque::Steal<T>) -> Option<T> {
+    loop {
+        match steal() {
+            deque::Steal::Success(task) => return Some(task),
+            deque::Steal::Empty => return None,
+            // Somebody else took one: that is progress, and ours is the next.
+            deque::Steal::Retry => crate::primitive::thread::yield_now(),
         }
     }
 }

@@ -594,6 +594,50 @@ fn a_worker_that_blocks_in_place_is_waited_for_or_left_alone() {
 }
 
 #[test]
+fn a_worker_that_blocks_in_place_on_a_task_of_its_own_runtime_is_not_left_there() {
+    let _alone = alone();
+    for count in [1, 2] {
+        for when in 0..3 {
+            watched(move || {
+                let base = descriptors();
+                let runtime = workers(count);
+                let (started, has_started) = channel();
+                let (resume, resumed) = channel::<()>();
+                let task = runtime.spawn(async move {
+                    // In the slot, in the deque and idle: none of them ends by itself.
+                    let others = (0..3).map(|_| spawn(pending::<()>()));
+                    let others: Vec<_> = others.collect();
+                    if when == 0 {
+                        started.send(()).unwrap();
+                    } else {
+                        // The shutdown begins before the section.
+                        started.send(()).unwrap();
+                        resumed.recv().unwrap();
+                    }
+                    block_in_place(|| {
+                        for other in others {
+                            let ended = loxley_core::runtime::Handle::current().block_on(other);
+                            assert!(ended.unwrap_err().is_cancelled());
+                        }
+                    });
+                });
+                has_started.recv().unwrap();
+                let handle = runtime.handle().clone();
+                let dropper = thread::spawn(move || drop(runtime));
+                if when == 2 {
+                    until(|| handle.spawn(pending::<()>()).is_finished());
+                }
+                let _ = resume.send(());
+                dropper.join().unwrap();
+                handle.block_on(task).unwrap();
+                drop(handle);
+                until(|| threads_named(NAME) == 0 && descriptors() == base);
+            });
+        }
+    }
+}
+
+#[test]
 fn futures_that_spawn_and_wake_when_dropped_do_no_harm() {
     struct Busy(
         Option<loxley_core::runtime::Handle>,

@@ -102,7 +102,7 @@ fn spawn_as(mut life: Life, future: impl Future<Output = ()> + Send + 'static) -
 }
 
 fn spawn_actor(world: &Arc<World>, random: &mut Random) -> JoinHandle<()> {
-    let (its_world, its_random) = (world.clone(), random.child());
+    let (its_world, its_random) = (world.clone(), Random::from(random.next()));
     let task = spawn_life(world, actor(its_world, its_random));
     if random.below(4) == 0 {
         world.offer_abort(random, task.abort_handle());
@@ -472,10 +472,15 @@ fn run(program: Program, mut random: Random) {
     );
     let outsiders = [asked, asked_also].map(|gates| {
         let (world, handle) = (world.clone(), runtime.handle().clone());
-        let random = random.child();
+        let random = Random::from(random.next());
         thread::spawn(move || outside(&world, &handle, &gates, random))
     });
-    runtime.block_on(root(world.clone(), listener, random.child(), program));
+    runtime.block_on(root(
+        world.clone(),
+        listener,
+        Random::from(random.next()),
+        program,
+    ));
     let metrics = runtime.metrics();
     world.ending.store(true, Ordering::SeqCst);
     drop(runtime);
@@ -518,7 +523,7 @@ fn the_counts_of_a_random_program_add_up() {
             // A sudden end leaves a quarter undone.
             operations: if sudden { share * 4 / 3 } else { share },
         };
-        let random = random.child();
+        let random = Random::from(random.next());
         watched(move || run(program, random));
     }
 }

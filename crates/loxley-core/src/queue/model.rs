@@ -219,6 +219,11 @@ impl<T> Stealer<T> {
         self.0.len()
     }
 
+    /// Takes the first item.
+    pub fn steal(&self) -> Steal<T> {
+        self.0.take()
+    }
+
     /// Takes half.
     pub fn steal_batch_and_pop(&self, dest: &Worker<T>) -> Steal<T> {
         self.0.take_batch(dest)

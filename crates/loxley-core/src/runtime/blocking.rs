@@ -138,6 +138,10 @@ impl StandIn {
             context::with_entered(Entered::Driving, || worker.enter(Worker::run));
         }
         worker.leave();
+        if scheduler.idle.is_closed() {
+            // E4 in `shutdown.rs`: the worker that it stands in for may be stuck for ever.
+            scheduler.sweep();
+        }
     }
 }
 

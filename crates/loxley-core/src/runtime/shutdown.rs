@@ -7,7 +7,9 @@
 //!   closed: nobody parks any more, and who pushes into the injector drops what is there.
 //! - E3 every sleep is ended.
 //! - E4 each worker, when it comes back from its poll, cancels the idle tasks of all homes, empties its slot and
-//!   deque into the injector, and drops what is there. A task that runs elsewhere is cancelled when its poll ends.
+//!   deque into the injector, and drops what waits anywhere. A task that runs elsewhere is cancelled when its poll
+//!   ends. Somebody in `block_in_place` may wait for a task that only this step ends: if there is one, whoever shuts
+//!   down does this step, too; and who enters such a section after E2 does it first.
 //! - E5 the last worker closes pollers and timers: sockets and sleeps answer with an error from then on.
 //! - E6 whoever shuts down waits for the threads that come back in time and leaves the others alone. A thread of
 //!   the runtime itself, in a section that may block, does not wait for itself: it goes on, and leaves later.
@@ -165,6 +167,9 @@ impl Handle {
         }
         inner.scheduler.idle.close();
         inner.scheduler.unpark_all(); // E3
+        if inner.scheduler.is_blocked_in_place() {
+            inner.scheduler.sweep();
+        }
         if nobody {
             self.retire_here();
         }
@@ -193,10 +198,7 @@ impl Handle {
 pub fn retire(worker: Rc<Worker>) {
     let scheduler = worker.scheduler().clone();
     worker.leave();
-    for home in scheduler.homes() {
-        home.cancel_all();
-    }
-    scheduler.drain_injector();
+    scheduler.sweep();
 }
 
 impl Inner {

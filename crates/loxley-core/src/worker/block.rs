@@ -3,7 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Worker, any_current};
+use super::{Scheduler, Worker, any_current};
+use crate::primitive::atomic::{Ordering, fence};
 
 /// How long a worker that came back waits for its station before it looks for work again.
 const RETURN: Duration = Duration::from_millis(1);
@@ -23,8 +24,30 @@ pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     worker.hand_over();
     worker.blocked.set(true);
     worker.scheduler.call_stand_in(worker.station);
-    let _return = Return(worker);
+    let _return = Return(worker.clone());
+    worker.scheduler.block_in_place();
     f()
+}
+
+impl Scheduler {
+    /// From here on, whoever shuts down knows of somebody in `block_in_place`; if it was too late for that, what he may
+    /// wait for is ended here (E4 in `runtime/shutdown.rs`).
+    fn block_in_place(&self) {
+        self.in_place.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst); // pairs with the fence of `Idle::close`
+        if self.idle.is_closed() {
+            self.sweep();
+        }
+    }
+
+    fn unblock(&self) {
+        self.in_place.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// True if somebody is in `block_in_place`; for a caller that has closed the pool.
+    pub fn is_blocked_in_place(&self) -> bool {
+        self.in_place.load(Ordering::Relaxed) > 0
+    }
 }
 
 impl Worker {
@@ -43,6 +66,7 @@ impl Worker {
     /// B3.
     fn take_back(&self) {
         self.blocked.set(false);
+        self.scheduler.unblock();
         self.seat.watch.set_resting(false);
     }
 

@@ -71,6 +71,8 @@ pub struct Scheduler {
     /// How to get a thread for a station whose worker blocks; the runtime's floor fills it.
     stand_ins: OnceLock<StandIns>,
     next_station: AtomicUsize,
+    /// Threads in `block_in_place`.
+    pub(super) in_place: AtomicUsize,
     /// Tasks spawned and completed by threads without a seat.
     spawned_outside: AtomicUsize,
     completed_outside: AtomicUsize,
@@ -94,6 +96,7 @@ impl Scheduler {
                 .collect(),
             stand_ins: OnceLock::new(),
             next_station: AtomicUsize::new(0),
+            in_place: AtomicUsize::new(0),
             spawned_outside: AtomicUsize::new(0),
             completed_outside: AtomicUsize::new(0),
             config,
@@ -216,6 +219,21 @@ impl Scheduler {
             }
             Announce::Closed => self.drain_injector(),
         }
+    }
+
+    /// Drops every future that nobody polls just now: the runtime is closed. Several threads may do so.
+    #[cold]
+    pub fn sweep(&self) {
+        for home in self.homes() {
+            home.cancel_all();
+        }
+        // Others may be blocked with tasks of theirs in their queues.
+        for seat in self.seats() {
+            while let Some(task) = seat.queue.take() {
+                drop(task);
+            }
+        }
+        self.drain_injector();
     }
 
     /// Drops every task that waits for a worker: there will be none.

@@ -19,11 +19,6 @@ impl Random {
         Self(seed)
     }
 
-    /// A generator of its own, for somebody else.
-    pub fn child(&mut self) -> Self {
-        Self(self.next())
-    }
-
     /// Any number.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -36,5 +31,12 @@ impl Random {
     /// A number below `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
+    }
+}
+
+impl From<u64> for Random {
+    /// A generator of its own, for somebody else.
+    fn from(seed: u64) -> Self {
+        Self(seed)
     }
 }
