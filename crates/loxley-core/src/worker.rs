@@ -151,9 +151,11 @@ impl Worker {
         interrupt: Option<Arc<dyn Interrupt>>,
     ) -> Rc<Self> {
         let config = &scheduler.config;
-        let injector_pace = config.injector_interval.map(|polls| Pace::new(Some(polls)));
+        let injector_pace = config
+            .injector_interval
+            .map(|polls| Pace::new(Some(polls), false));
         Rc::new(Self {
-            pace: Pace::new(config.event_interval),
+            pace: Pace::new(config.event_interval, config.patient),
             injector_pace,
             seat: scheduler.seat(seat).clone(),
             seat_index: seat,

@@ -356,6 +356,8 @@ impl Builder {
             stand_ins: self.max_blocking_threads + self.max_spares,
             event_interval: self.event_interval,
             injector_interval: self.injector_interval,
+            // With one worker there is nobody to keep anything from.
+            patient: self.rescue || workers == 1,
             on_park: self.on_park.clone(),
             on_unpark: self.on_unpark.clone(),
         }

@@ -32,13 +32,15 @@ pub struct Pace {
     /// What `left` was then.
     counted_from: Cell<u32>,
     patience: Cell<u32>,
+    most_patience: u32,
     /// Nanoseconds per poll, times 16.
     average: Cell<u64>,
 }
 
 impl Pace {
-    /// `fixed`: polls between two looks, or measured if `None`.
-    pub fn new(fixed: Option<u32>) -> Self {
+    /// `fixed`: polls between two looks, or measured if `None`. `patient`: somebody notices if a poll is not short after
+    /// all; without that, work that is kept back may wait for ever.
+    pub fn new(fixed: Option<u32>, patient: bool) -> Self {
         let interval = fixed.unwrap_or(FIRST);
         Self {
             left: Cell::new(interval),
@@ -47,6 +49,7 @@ impl Pace {
             began: Cell::new(0),
             counted_from: Cell::new(interval),
             patience: Cell::new(0),
+            most_patience: if patient { MOST_PATIENCE } else { 0 },
             average: Cell::new(0),
         }
     }
@@ -106,7 +109,7 @@ impl Pace {
             .clamp(FLOOR, CEILING);
         self.interval.set(interval);
         self.patience
-            .set((interval / WAKE_SHARE).min(MOST_PATIENCE));
+            .set((interval / WAKE_SHARE).min(self.most_patience));
     }
 }
 
@@ -130,24 +133,24 @@ mod tests {
 
     #[test]
     fn the_interval_fills_about_a_hundred_microseconds() {
-        assert_eq!(after(&Pace::new(None), 100, 1_000), 100);
-        assert_eq!(after(&Pace::new(None), 100, 10_000), 10);
+        assert_eq!(after(&Pace::new(None, true), 100, 1_000), 100);
+        assert_eq!(after(&Pace::new(None, true), 100, 10_000), 10);
     }
 
     #[test]
     fn the_interval_keeps_its_floor_and_its_ceiling() {
-        assert_eq!(after(&Pace::new(None), 100, 10), CEILING);
-        assert_eq!(after(&Pace::new(None), 100, 50_000_000), FLOOR);
+        assert_eq!(after(&Pace::new(None, true), 100, 10), CEILING);
+        assert_eq!(after(&Pace::new(None, true), 100, 50_000_000), FLOOR);
     }
 
     #[test]
     fn a_fixed_interval_is_kept() {
-        assert_eq!(after(&Pace::new(Some(7)), 100, 1_000_000), 7);
+        assert_eq!(after(&Pace::new(Some(7), true), 100, 1_000_000), 7);
     }
 
     #[test]
     fn a_sleep_does_not_count_as_polling() {
-        let pace = Pace::new(None);
+        let pace = Pace::new(None, true);
         assert_eq!(after(&pace, 100, 1_000), 100);
         pace.pause(1_000_000_000);
         pace.resume(2_000_000_000_000);
@@ -159,8 +162,15 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_patient_unwatched() {
+        let pace = Pace::new(None, false);
+        after(&pace, 100, 100);
+        assert_eq!(pace.patience(), 0);
+    }
+
+    #[test]
     fn long_polls_leave_no_patience() {
-        let pace = Pace::new(None);
+        let pace = Pace::new(None, true);
         assert_eq!(pace.patience(), 0, "nothing measured yet");
         after(&pace, 100, 100);
         assert_eq!(pace.patience(), MOST_PATIENCE);

@@ -37,6 +37,8 @@ pub struct Config {
     pub event_interval: Option<u32>,
     /// Polls between two looks at the injector; with the poller's if `None`.
     pub injector_interval: Option<u32>,
+    /// A worker may keep a few short tasks to itself, because a monitor notices if they are not short.
+    pub patient: bool,
     /// Before a worker sleeps.
     pub on_park: Option<Hook>,
     /// After it slept.
