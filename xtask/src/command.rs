@@ -79,14 +79,19 @@ fn collect(mut command: Command, mut each: impl FnMut(&str)) -> Result<String, S
     if status.success() {
         Ok(text)
     } else {
-        Err(format!("`{name}` ended with {status}\n{}", tail(&text)))
+        Err(format!("`{name}` ended with {status}\n{}", gist(&text)))
     }
 }
 
-/// The last lines of a long text, for a failure's message.
-fn tail(text: &str) -> String {
+/// What matters of a long text: the tests that failed or, if it is not about tests, its last lines.
+fn gist(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(20)..].join("\n")
+    let failed = |line: &&str| line.starts_with("test ") && line.ends_with("FAILED");
+    let mut gist: Vec<&str> = lines.iter().copied().filter(failed).collect();
+    if gist.is_empty() {
+        gist = lines[lines.len().saturating_sub(20)..].to_vec();
+    }
+    gist.join("\n")
 }
 
 /// Where cargo puts what it builds.
@@ -153,6 +158,15 @@ mod tests {
         let mut command = program_in_root("/usr/bin/cargo", &["test", "-p", "x"]);
         command.env("LOXLEY_PORTABLE", "1");
         assert_eq!(shown(&command), "LOXLEY_PORTABLE=\"1\" cargo test -p x");
+    }
+
+    #[test]
+    fn of_a_failed_run_the_failed_tests_are_told() {
+        let text = "test a ... ok\ntest b ... FAILED\ntest c ... ok\n";
+        assert_eq!(gist(text), "test b ... FAILED");
+        assert_eq!(gist("one\ntwo\n"), "one\ntwo");
+        let long = "line\n".repeat(100);
+        assert_eq!(gist(&long).lines().count(), 20);
     }
 
     #[test]
