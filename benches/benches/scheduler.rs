@@ -9,7 +9,7 @@ use std::time::Instant;
 use bench_rows::harness::Runtime;
 use bench_rows::rows::{channels, spawn, yields};
 use bench_rows::runtimes::Loxley;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 
 fn workload<F>(criterion: &mut Criterion, name: &str, work: fn(u64) -> F)
 where
@@ -41,5 +41,8 @@ fn scheduler(criterion: &mut Criterion) {
     workload(criterion, "ping_pong", channels::ping_pong::<Loxley>);
 }
 
-criterion_group!(benches, scheduler);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    scheduler(&mut criterion);
+    criterion.final_summary();
+}

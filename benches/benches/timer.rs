@@ -7,7 +7,7 @@ use std::time::Instant;
 use bench_rows::harness::Runtime;
 use bench_rows::rows::timers;
 use bench_rows::runtimes::Loxley;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 
 fn timer(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("timer");
@@ -25,5 +25,8 @@ fn timer(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, timer);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    timer(&mut criterion);
+    criterion.final_summary();
+}

@@ -13,6 +13,11 @@
 //!   linger 0, so that neither ports nor TIME_WAIT entries run out.
 //!
 //! *Rejected.* A multi-threaded client: on few cores it takes from the server what it is to measure.
+//!
+//! *Checked by* the tests of its two modules and `tests/command_line.rs`.
+
+mod answer;
+mod load;
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -30,101 +35,10 @@ use rustix::time::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::harness::{Meter, Sample, histogram, nanos, voluntary_switches};
+use answer::Answer;
+pub use load::{Exchange, Load, Pace};
 
-/// How the client paces itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// The next request follows the last answer.
-    Closed,
-    /// So many requests per second over all connections.
-    Open(u64),
-    /// A new connection for each exchange, closed loop.
-    Churn,
-}
-
-/// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exchange {
-    /// So many bytes, which come back.
-    Echo(usize),
-    /// `GET /`, keep-alive.
-    Http,
-}
-
-/// What the client does to a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Load {
-    /// How the client paces itself.
-    pub pace: Pace,
-    /// What is asked.
-    pub exchange: Exchange,
-    /// Connections open at a time.
-    pub connections: usize,
-    /// How long it is measured.
-    pub duration: Duration,
-    /// How long before that it is done without measuring.
-    pub warm_up: Duration,
-}
-
-impl Load {
-    /// As words of a command line.
-    #[must_use]
-    pub fn to_args(&self) -> Vec<String> {
-        let pace = match self.pace {
-            Pace::Closed => "closed".to_owned(),
-            Pace::Open(rate) => format!("open:{rate}"),
-            Pace::Churn => "churn".to_owned(),
-        };
-        let exchange = match self.exchange {
-            Exchange::Echo(size) => format!("echo:{size}"),
-            Exchange::Http => "http".to_owned(),
-        };
-        let numbers = [
-            self.connections as u128,
-            self.duration.as_millis(),
-            self.warm_up.as_millis(),
-        ];
-        [pace, exchange]
-            .into_iter()
-            .chain(numbers.map(|number| number.to_string()))
-            .collect()
-    }
-
-    /// The reverse of [`Load::to_args`].
-    ///
-    /// # Errors
-    ///
-    /// A sentence that names the word that is wrong or missing.
-    pub fn from_args(args: &[String]) -> Result<Load, String> {
-        let word = |index: usize| {
-            args.get(index)
-                .ok_or(format!("client: word {index} is missing"))
-        };
-        let number = |text: &str| {
-            text.parse::<u64>()
-                .map_err(|_| format!("client: no number: {text}"))
-        };
-        let pace = match word(0)?.split_once(':') {
-            Some(("open", rate)) => Pace::Open(number(rate)?),
-            None if word(0)? == "closed" => Pace::Closed,
-            None if word(0)? == "churn" => Pace::Churn,
-            _ => return Err(format!("client: no such pace: {}", word(0)?)),
-        };
-        let exchange = match word(1)?.split_once(':') {
-            Some(("echo", size)) => Exchange::Echo(number(size)? as usize),
-            None if word(1)? == "http" => Exchange::Http,
-            _ => return Err(format!("client: no such exchange: {}", word(1)?)),
-        };
-        Ok(Load {
-            pace,
-            exchange,
-            connections: number(word(2)?)? as usize,
-            duration: Duration::from_millis(number(word(3)?)?),
-            warm_up: Duration::from_millis(number(word(4)?)?),
-        })
-    }
-}
+use crate::meter::{Meter, Sample, histogram, nanos, voluntary_switches};
 
 /// Puts the load on the server that this process runs at `address`, from a process of its own.
 ///
@@ -450,133 +364,5 @@ impl Schedule {
         }
         self.issued += 1;
         Some((self.issued as usize - 1, due))
-    }
-}
-
-/// How much of an answer has come.
-#[derive(Debug)]
-enum Answer {
-    Echo {
-        size: usize,
-        received: usize,
-    },
-    /// The head and body so far, and the length of both once the head is complete.
-    Http {
-        received: Vec<u8>,
-        length: Option<usize>,
-    },
-}
-
-impl Answer {
-    fn to(exchange: Exchange) -> Answer {
-        match exchange {
-            Exchange::Echo(size) => Answer::Echo { size, received: 0 },
-            Exchange::Http => Answer::Http {
-                received: Vec::new(),
-                length: None,
-            },
-        }
-    }
-
-    /// Takes in what was read; true when the answer is complete, and then it starts over.
-    fn take(&mut self, data: &[u8]) -> io::Result<bool> {
-        match self {
-            Answer::Echo { size, received } => {
-                *received += data.len();
-                if *received > *size {
-                    return Err(io::Error::other("more came back than was sent"));
-                }
-                let complete = received == size;
-                if complete {
-                    *received = 0;
-                }
-                Ok(complete)
-            }
-            Answer::Http { received, length } => {
-                received.extend_from_slice(data);
-                if length.is_none() {
-                    *length = http_length(received)?;
-                }
-                let complete = *length == Some(received.len());
-                if complete {
-                    received.clear();
-                    *length = None;
-                }
-                Ok(complete)
-            }
-        }
-    }
-}
-
-/// Length of head and body, once the head is there; the answer must be a 200 with a `content-length`.
-fn http_length(received: &[u8]) -> io::Result<Option<usize>> {
-    let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") else {
-        return Ok(None);
-    };
-    let head = std::str::from_utf8(&received[..end]).map_err(io::Error::other)?;
-    if !head.starts_with("HTTP/1.1 200") {
-        return Err(io::Error::other(format!("not a 200: {head}")));
-    }
-    let body = head
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, length)| length.trim().parse::<usize>().ok())
-        .ok_or_else(|| io::Error::other(format!("no content-length: {head}")))?;
-    Ok(Some(end + 4 + body))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_load_survives_its_command_line() {
-        for (pace, exchange) in [
-            (Pace::Closed, Exchange::Echo(64)),
-            (Pace::Open(20_000), Exchange::Http),
-            (Pace::Churn, Exchange::Echo(1)),
-        ] {
-            let load = Load {
-                pace,
-                exchange,
-                connections: 64,
-                duration: Duration::from_millis(1_000),
-                warm_up: Duration::from_millis(100),
-            };
-            assert_eq!(Load::from_args(&load.to_args()), Ok(load));
-        }
-        assert!(
-            Load::from_args(&["slow".to_owned()])
-                .unwrap_err()
-                .contains("slow")
-        );
-        assert!(Load::from_args(&[]).unwrap_err().contains("missing"));
-    }
-
-    #[test]
-    fn an_http_answer_is_complete_when_its_body_is() {
-        let mut answer = Answer::to(Exchange::Http);
-        assert!(!answer.take(b"HTTP/1.1 200 OK\r\nContent-Le").unwrap());
-        assert!(!answer.take(b"ngth: 5\r\n\r\nhel").unwrap());
-        assert!(answer.take(b"lo").unwrap());
-        assert!(
-            answer
-                .take(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-                .unwrap()
-        );
-        assert!(
-            answer
-                .take(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
-                .is_err()
-        );
-    }
-
-    #[test]
-    fn an_echo_is_complete_at_its_size_and_never_beyond() {
-        let mut answer = Answer::to(Exchange::Echo(8));
-        assert!(!answer.take(b"1234").unwrap());
-        assert!(answer.take(b"5678").unwrap());
-        assert!(answer.take(b"123456789").is_err());
     }
 }

@@ -15,7 +15,7 @@
 use std::io::{self, Write as _};
 use std::process::Command;
 
-use crate::harness::Sample;
+use crate::meter::Sample;
 use crate::report::chosen;
 use crate::rows::named;
 

@@ -1,14 +1,15 @@
 //! loxley and its rivals in one harness: the rows, and what measures, compares and prints them.
 //!
 //! ```text
-//! cargo run --release -p benches -- rivals [ROW ..] [--runs N] [--workers N] [--with RUNTIME] [--only RUNTIME,..]
+//! cargo run --release -p benches -- rivals [ROW ..] [--runs N] [--workers N] [--amount N] [--with RUNTIME] [--only RUNTIME,..]
 //! cargo run --release -p benches -- instructions [ROW ..]
 //! cargo run --release -p benches -- one ROW RUNTIME [--workers N] [--amount N] [--no-warm-up]
 //! ```
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`harness`] | plan, meter, sample, the runtime-neutral traits |
+//! | [`harness`] | plan, row, the runtime-neutral traits |
+//! | [`meter`] | clocks and counters of the process, the sample as a line of text |
 //! | [`runtimes`] | loxley, tokio and smol behind those traits |
 //! | [`rows`] | one module per family of questions |
 //! | [`client`], [`raw`] | the load of the socket rows, and the epoll loop that is their limit |
@@ -20,6 +21,7 @@
 pub mod client;
 pub mod harness;
 pub mod instructions;
+pub mod meter;
 pub mod raw;
 pub mod report;
 pub mod rows;

@@ -10,7 +10,7 @@ use bench_rows::report::{self, Rivals};
 use bench_rows::{instructions, rows};
 
 const USAGE: &str = "\
-benches rivals [ROW ..] [--runs N] [--workers N] [--with RUNTIME] [--only RUNTIME,..]
+benches rivals [ROW ..] [--runs N] [--workers N] [--amount N] [--with RUNTIME] [--only RUNTIME,..]
     alternates processes of loxley and its rivals and prints medians, spread and paired ratios
 benches instructions [ROW ..] [--only RUNTIME,..]
     counts instructions per operation with callgrind
@@ -68,6 +68,7 @@ fn rivals(options: &Options) -> Result<ExitCode, String> {
         rows: options.words.clone(),
         runs: options.runs,
         workers: options.workers,
+        amount: options.amount,
         runtimes: options.runtimes(&report::RUNTIMES),
     };
     let delivered = report::run(&rivals).map_err(|error| error.to_string())?;
@@ -91,10 +92,10 @@ fn one(options: &Options) -> Result<ExitCode, String> {
         eprintln!("nothing after {PATIENCE:?}: stuck");
         std::process::exit(3);
     });
-    let (Amount::Ops(usual) | Amount::Millis(usual)) = row.amount;
+    let (Amount::Ops(amount) | Amount::Millis(amount)) = row.amount.or(options.amount);
     let sample = form(&Plan {
         workers: row.workers.unwrap_or(options.workers),
-        amount: options.amount.unwrap_or(usual),
+        amount,
         warm_up: options.warm_up,
     });
     println!("{sample}");

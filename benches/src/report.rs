@@ -13,15 +13,19 @@
 //!
 //! *Checked by* the tests below and those of `stats`; a sample's line by `harness`.
 
-use std::fmt::Write as _;
-use std::fs;
+mod machine;
+mod table;
+
 use std::io::{self, Write as _};
 use std::process::Command;
-use std::time::Instant;
 
-use crate::harness::{Amount, Better, Metric, Row, Sample};
+use machine::{Load, heading};
+use table::{sign, table};
+
+use crate::harness::{Metric, Row};
+use crate::meter::Sample;
 use crate::rows;
-use crate::stats::{Interval, bootstrap, median, paired_ratios, spread};
+use crate::stats::{Interval, bootstrap, paired_ratios};
 
 /// What `rivals` was asked for.
 #[derive(Debug, Clone)]
@@ -32,6 +36,8 @@ pub struct Rivals {
     pub runs: usize,
     /// Worker threads, where the row does not say.
     pub workers: usize,
+    /// How much one process does, where the row's own amount is not wanted.
+    pub amount: Option<u64>,
     /// Runtimes that take turns.
     pub runtimes: Vec<String>,
 }
@@ -43,8 +49,6 @@ pub const RUNTIMES: [&str; 4] = ["loxley", "tokio", "smol", "raw"];
 const OURS: &str = "loxley";
 /// The runtime that ratios refer to.
 const YARDSTICK: &str = "tokio";
-/// Width of a column of the table.
-const WIDTH: usize = 25;
 
 /// Runs the rows and prints their tables; true if every process delivered.
 ///
@@ -157,7 +161,7 @@ fn take_turns(row: &Row, options: &Rivals) -> Vec<Turn> {
                 options.runs,
                 turn.label
             );
-            match one(row, &turn.runtime, options.workers) {
+            match one(row, &turn.runtime, options) {
                 Ok(sample) => turn.samples.push(Some(sample)),
                 Err(why) => {
                     turn.samples.push(None);
@@ -171,12 +175,20 @@ fn take_turns(row: &Row, options: &Rivals) -> Vec<Turn> {
 }
 
 /// Runs one process.
-fn one(row: &Row, runtime: &str, workers: usize) -> Result<Sample, String> {
+fn one(row: &Row, runtime: &str, options: &Rivals) -> Result<Sample, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let output = Command::new(program)
-        .args(["one", row.name, runtime, "--workers", &workers.to_string()])
-        .output()
-        .map_err(|error| error.to_string())?;
+    let mut command = Command::new(program);
+    command.args([
+        "one",
+        row.name,
+        runtime,
+        "--workers",
+        &options.workers.to_string(),
+    ]);
+    if let Some(amount) = options.amount {
+        command.args(["--amount", &amount.to_string()]);
+    }
+    let output = command.output().map_err(|error| error.to_string())?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let said: Vec<_> = said
@@ -187,125 +199,6 @@ fn one(row: &Row, runtime: &str, workers: usize) -> Result<Sample, String> {
         return Err(format!("{}: {}", output.status, said.join(" / ")));
     }
     String::from_utf8_lossy(&output.stdout).trim().parse()
-}
-
-/// Who measures what, where, and how to read it.
-fn heading(options: &Rivals) -> String {
-    let mut text = String::new();
-    let now = [
-        ("commit", commit()),
-        ("rustc", rustc()),
-        ("machine", machine()),
-        ("rivals", versions()),
-    ];
-    for (name, value) in now {
-        let _ = writeln!(text, "{name:<8} {value}");
-    }
-    let _ = writeln!(
-        text,
-        "method   {} rounds of alternating processes; median [least-greatest];",
-        options.runs
-    );
-    text.push_str("         ratios are paired within a round: median [95 % bootstrap interval], + better, - worse, ~ undecided.\n");
-    if options.runs < 15 {
-        text.push_str("         Fewer than 15 rounds: a look, not a proof.\n");
-    }
-    text
-}
-
-fn table(row: &Row, options: &Rivals, turns: &[Turn], foreign: Option<f64>) -> String {
-    let mut text = String::new();
-    let workers = row.workers.unwrap_or(options.workers);
-    let amount = match row.amount {
-        Amount::Ops(ops) => format!("{ops} operations"),
-        Amount::Millis(millis) => format!("{millis} ms"),
-    };
-    let others = foreign.map_or(String::new(), |cores| {
-        format!(" · others used {cores:.2} cores")
-    });
-    let _ = writeln!(text, "{} · {workers} workers · {amount}{others}", row.name);
-    let _ = writeln!(text, "  {}", row.question);
-    let _ = write!(text, "  {:<20}", "");
-    for turn in turns {
-        let _ = write!(text, "{:>WIDTH$}", turn.label);
-    }
-    text.push('\n');
-    for metric in row.metrics {
-        let _ = write!(text, "  {:<20}", metric.label);
-        for turn in turns {
-            let _ = write!(text, "{:>WIDTH$}", spread_cell(&turn.values(metric)));
-        }
-        let _ = write!(text, "\n  {:<20}", "  ratio");
-        for turn in turns {
-            let _ = write!(text, "{:>WIDTH$}", ratio_cell(turn, turns, metric));
-        }
-        text.push('\n');
-    }
-    for turn in turns.iter().filter(|turn| !turn.failures.is_empty()) {
-        let _ = writeln!(
-            text,
-            "  {} failed {} times: {}",
-            turn.label,
-            turn.failures.len(),
-            turn.failures[0]
-        );
-    }
-    if verdict(row, turns).restless.is_some() {
-        text.push_str("  loxley against itself does not read 1.00 here: the machine was too restless for this row.\n");
-    }
-    text
-}
-
-fn spread_cell(values: &[Option<f64>]) -> String {
-    let values: Vec<f64> = values.iter().copied().flatten().collect();
-    spread(&values).map_or("failed".to_owned(), |spread| {
-        format!(
-            "{} [{}-{}]",
-            figure(spread.median),
-            figure(spread.min),
-            figure(spread.max)
-        )
-    })
-}
-
-/// The ratio to the yardstick; of the second loxley to the first.
-fn ratio_cell(turn: &Turn, turns: &[Turn], metric: &Metric) -> String {
-    let again = turn.label != turn.runtime;
-    let reference = if again { OURS } else { YARDSTICK };
-    if turn.label == YARDSTICK {
-        return "1".to_owned();
-    }
-    let Some(reference) = turns.iter().find(|other| other.label == reference) else {
-        return String::new();
-    };
-    let ratios = paired_ratios(&turn.values(metric), &reference.values(metric));
-    match (bootstrap(&ratios), median(&ratios)) {
-        (Some(interval), _) => {
-            let sign = if again {
-                '='
-            } else {
-                sign(&interval, metric.better)
-            };
-            format!(
-                "{:.2} [{:.2}-{:.2}] {sign}",
-                interval.median, interval.low, interval.high
-            )
-        }
-        (None, Some(median)) => format!("{median:.2}"),
-        (None, None) => String::new(),
-    }
-}
-
-/// On which side of 1 the interval lies.
-fn sign(interval: &Interval, better: Better) -> char {
-    if interval.holds(1.0) {
-        return '~';
-    }
-    if (interval.median > 1.0) == (better == Better::Higher) {
-        '+'
-    } else {
-        '-'
-    }
 }
 
 struct Verdict {
@@ -337,140 +230,11 @@ fn verdict(row: &Row, turns: &[Turn]) -> Verdict {
     }
 }
 
-/// Three significant digits.
-fn figure(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_owned(),
-        large if large >= 99.95 => format!("{value:.0}"),
-        middle if middle >= 9.995 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
-}
-
-/// Ticks of the processors that anybody used, that we and our children used, and when.
-struct Load {
-    busy: Option<u64>,
-    own: Option<u64>,
-    at: Instant,
-}
-
-/// Ticks per second of `/proc/stat`, the same on every Linux.
-const TICKS: f64 = 100.0;
-
-impl Load {
-    fn now() -> Load {
-        // cpu user nice system idle iowait irq softirq steal: all but idle and iowait.
-        let busy = fs::read_to_string("/proc/stat").ok().and_then(|stat| {
-            let fields: Vec<u64> = stat
-                .lines()
-                .next()?
-                .split_whitespace()
-                .skip(1)
-                .filter_map(|field| field.parse().ok())
-                .collect();
-            Some(
-                fields
-                    .iter()
-                    .enumerate()
-                    .filter(|(index, _)| ![3, 4].contains(index) && *index < 8)
-                    .map(|(_, ticks)| ticks)
-                    .sum(),
-            )
-        });
-        // After the name in brackets: utime, stime, cutime, cstime are fields 11 to 14.
-        let own = fs::read_to_string("/proc/self/stat").ok().and_then(|stat| {
-            let (_, fields) = stat.rsplit_once(')')?;
-            Some(
-                fields
-                    .split_whitespace()
-                    .skip(11)
-                    .take(4)
-                    .filter_map(|field| field.parse::<u64>().ok())
-                    .sum(),
-            )
-        });
-        Load {
-            busy,
-            own,
-            at: Instant::now(),
-        }
-    }
-
-    /// Cores that other processes kept busy since then.
-    fn foreign(&self) -> Option<f64> {
-        let now = Load::now();
-        let seconds = now.at.duration_since(self.at).as_secs_f64();
-        let busy = now.busy? - self.busy?;
-        let own = now.own? - self.own?;
-        Some(busy.saturating_sub(own) as f64 / TICKS / seconds)
-    }
-}
-
-fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-fn commit() -> String {
-    let Some(commit) = output_of("git", &["rev-parse", "--short=12", "HEAD"]) else {
-        return "unknown".to_owned();
-    };
-    match output_of("git", &["status", "--porcelain"]) {
-        Some(changes) if changes.is_empty() => commit,
-        _ => format!("{commit}, with changes"),
-    }
-}
-
-fn rustc() -> String {
-    output_of("rustc", &["--version"]).unwrap_or("unknown".to_owned())
-}
-
-fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let model = fs::read_to_string("/proc/cpuinfo").ok().and_then(|info| {
-        let line = info.lines().find(|line| line.starts_with("model name"))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    });
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load: Vec<_> = load.split_whitespace().take(3).collect();
-    let model = model.unwrap_or("unknown processor".to_owned());
-    format!(
-        "{cores} cores, {model}, Linux {}, load {}",
-        kernel.trim(),
-        load.join(" ")
-    )
-}
-
-/// The rivals' versions as the lock file has them.
-fn versions() -> String {
-    let lock = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"))
-        .unwrap_or_default();
-    let version = |name: &str| {
-        let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
-        Some(format!("{name} {}", rest.split_once('"')?.0))
-    };
-    let names = ["tokio", "smol", "async-executor", "async-io", "hyper"];
-    names
-        .iter()
-        .filter_map(|name| version(name))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::harness::RATE;
 
-    fn turn(label: &str, runtime: &str, walls: &[u64]) -> Turn {
+    pub(super) fn turn(label: &str, runtime: &str, walls: &[u64]) -> Turn {
         let sample = |wall_ns: &u64| {
             Some(Sample {
                 ops: 1,
@@ -496,33 +260,6 @@ mod tests {
         let judged = verdict(row, &turns);
         assert!(judged.lost.unwrap().contains("0.50"));
         assert!(judged.restless.unwrap().contains("1.99"));
-        assert!(ratio_cell(&turns[0], &turns, &RATE).ends_with('-'));
-        assert_eq!(ratio_cell(&turns[2], &turns, &RATE), "1");
-    }
-
-    #[test]
-    fn an_interval_across_one_is_undecided() {
-        let interval = Interval {
-            median: 1.1,
-            low: 0.9,
-            high: 1.2,
-        };
-        assert_eq!(sign(&interval, Better::Higher), '~');
-        let interval = Interval {
-            median: 1.1,
-            low: 1.05,
-            high: 1.2,
-        };
-        assert_eq!(sign(&interval, Better::Higher), '+');
-        assert_eq!(sign(&interval, Better::Lower), '-');
-    }
-
-    #[test]
-    fn a_failed_run_leaves_a_hole_and_not_a_figure() {
-        let mut broken = turn("tokio", "tokio", &[100]);
-        broken.samples.push(None);
-        assert_eq!(spread_cell(&broken.values(&RATE)), "10000 [10000-10000]");
-        assert_eq!(spread_cell(&[None]), "failed");
     }
 
     #[test]
@@ -531,15 +268,6 @@ mod tests {
         assert!(
             error.contains("spawn_local") && error.contains("http_hello"),
             "{error}"
-        );
-    }
-
-    #[test]
-    fn the_lock_file_names_the_rivals() {
-        assert!(
-            versions().contains("tokio 1.") && versions().contains("smol 2."),
-            "{}",
-            versions()
         );
     }
 }

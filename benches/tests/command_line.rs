@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use bench_rows::harness::Sample;
+use bench_rows::meter::Sample;
 use bench_rows::rows;
 
 fn benches(arguments: &[&str]) -> Output {
@@ -35,7 +35,16 @@ fn every_socket_row_prints_one_sample_line_on_every_runtime() {
 
 #[test]
 fn a_table_has_the_machine_the_rivals_and_their_ratios() {
-    let output = benches(&["rivals", "spawn_one", "--runs", "2", "--only", "tokio,smol"]);
+    let output = benches(&[
+        "rivals",
+        "spawn_one",
+        "--runs",
+        "2",
+        "--amount",
+        "2000",
+        "--only",
+        "tokio,smol",
+    ]);
     let said = text(&output.stdout);
     assert!(output.status.success(), "{said}{}", text(&output.stderr));
     for word in [

@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::client::{self, Exchange, Load, Pace};
-use crate::harness::{Amount, Better, Figure, Metric, Net, Plan, Row, Sample, listen, lower};
+use crate::harness::{Amount, Better, Figure, Metric, Net, Plan, Row, listen, lower};
+use crate::meter::Sample;
 use crate::raw;
 use crate::runtimes::forms;
 

@@ -14,7 +14,8 @@ use hyper::{Request, Response};
 
 use super::echo::load;
 use crate::client::{self, Exchange, Pace};
-use crate::harness::{Amount, Better, Figure, Metric, Net, Plan, Row, Sample, listen, lower};
+use crate::harness::{Amount, Better, Figure, Metric, Net, Plan, Row, listen, lower};
+use crate::meter::Sample;
 use crate::runtimes::forms;
 
 /// The rows of this family.

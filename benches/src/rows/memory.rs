@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use crate::harness::{Amount, CPU_NS, Meter, Plan, Row, Runtime, Sample, lower, resident_bytes};
+use crate::harness::{Amount, CPU_NS, Plan, Row, Runtime, lower};
+use crate::meter::{Meter, Sample, resident_bytes};
 use crate::runtimes::forms;
 
 /// Tasks spawned before their polls are waited for.

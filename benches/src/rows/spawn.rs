@@ -13,7 +13,8 @@ use std::thread;
 
 use futures_channel::oneshot;
 
-use crate::harness::{Amount, CPU_NS, Meter, Plan, RATE, Row, Runtime, Sample, timed};
+use crate::harness::{Amount, CPU_NS, Plan, RATE, Row, Runtime, timed};
+use crate::meter::{Meter, Sample};
 use crate::runtimes::forms;
 
 /// Tasks in one burst.

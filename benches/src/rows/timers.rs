@@ -14,9 +14,9 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Amount, Better, CPU_NS, Figure, Meter, Metric, Plan, RATE, Row, Runtime, Sample, histogram,
-    lower, nanos, timed, voluntary_switches,
+    Amount, Better, CPU_NS, Figure, Metric, Plan, RATE, Row, Runtime, lower, timed,
 };
+use crate::meter::{Meter, Sample, histogram, nanos, voluntary_switches};
 use crate::runtimes::forms;
 use crate::stats::Random;
 

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use atomic_waker::AtomicWaker;
 
-use crate::harness::{Amount, Meter, Plan, Row, Runtime, Sample, histogram, lower, nanos};
+use crate::harness::{Amount, Plan, Row, Runtime, lower};
+use crate::meter::{Meter, Sample, histogram, nanos};
 use crate::runtimes::forms;
 
 /// The rows of this family.
