@@ -354,8 +354,8 @@ const MILLIS: u64 = 200;
 fn a_hundred_thousand_sleeps_fire_in_the_order_of_their_deadlines() {
     watched(|| {
         let mut random = Random::from_environment("order");
-        // One worker, so that firing order is running order.
-        let runtime = workers(1);
+        // One worker and no spare that stands in for it, so that firing order is running order.
+        let runtime = current_thread();
         let task = runtime.spawn(async move {
             let mut lead = Duration::from_millis(500);
             loop {
@@ -368,8 +368,9 @@ fn a_hundred_thousand_sleeps_fire_in_the_order_of_their_deadlines() {
         let fired = runtime.block_on(task).unwrap();
         assert_eq!(fired.len(), SLEEPS);
         let overtaken = fired.windows(2).filter(|pair| pair[0] > pair[1]).count();
-        // The first of a batch goes through the LIFO slot and may so be overtaken.
-        assert!(overtaken as u64 <= 2 * MILLIS, "{overtaken} out of order");
+        // A few at the seams of each batch: the task in the LIFO slot goes first, and those that a full deque spilled
+        // come after later ones that found room again.
+        assert!(overtaken as u64 <= 5 * MILLIS, "{overtaken} out of order");
     });
 }
 
