@@ -28,10 +28,11 @@ pub use crossbeam_utils::CachePadded;
 pub use os::thread_number;
 pub use std::sync::{Arc, OnceLock, Weak};
 
-/// Counters that live for the whole process: never part of a protocol, so std's in both faces.
+/// Numbers that no protocol depends on: std's in both faces, so that a model does not pay for them.
 #[expect(clippy::disallowed_types, reason = "this is the door")]
 pub mod global {
     pub use std::sync::atomic::Ordering;
+    pub use std::thread_local;
 
     pub type AtomicU64 = std::sync::atomic::AtomicU64;
 }

@@ -7,15 +7,14 @@ use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroU64;
 
-use crate::primitive::global::{AtomicU64, Ordering};
+use crate::primitive::global::{AtomicU64, Ordering, thread_local};
 
 /// Numbers that a thread draws at a time.
 const BLOCK: u64 = 1 << 10;
 
 static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
 
-// std's own macro in both builds: ids are no part of any protocol, and a model must not pay for them.
-std::thread_local! {
+thread_local! {
     static UNUSED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
     static CURRENT: Cell<u64> = const { Cell::new(0) };
 }
