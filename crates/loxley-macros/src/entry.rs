@@ -63,7 +63,7 @@ fn check(function: &Function, kind: Kind) -> Result<()> {
     let sig = &function.sig;
     if sig.asyncness.is_none() {
         return Err(Error::new_spanned(
-            &sig.fn_token,
+            sig.fn_token,
             "this function must be `async`",
         ));
     }
