@@ -304,7 +304,7 @@ fn wakers_may_be_used_after_the_shutdown() {
                 match index % 3 {
                     0 => waker.wake(),
                     1 => drop(waker),
-                    _ => drop(thread::spawn(move || waker.wake()).join().unwrap()),
+                    _ => thread::spawn(move || waker.wake()).join().unwrap(),
                 }
                 drop(clone);
             }
