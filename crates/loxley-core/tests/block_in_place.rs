@@ -183,6 +183,26 @@ fn the_worker_returns_to_its_station() {
 }
 
 #[test]
+fn no_wake_is_lost_while_a_station_changes_hands() {
+    // The list of sleepers knows stations: the sleep of the returning worker was once taken for the one of its
+    // stand-in, and somebody counted as searching for ever.
+    for count in [1, 2, 3] {
+        watched(move || {
+            let runtime = workers(count);
+            for _ in 0..1_000 {
+                let task = runtime.spawn(async {
+                    block_in_place(|| Handle::current().block_on(spawn(async {})).unwrap());
+                });
+                runtime.block_on(task).unwrap();
+                // The worker falls asleep while its stand-in wakes up and leaves.
+                runtime.block_on(runtime.spawn(async {})).unwrap();
+            }
+            assert_eq!(runtime.metrics().recheck_found_count(), 0);
+        });
+    }
+}
+
+#[test]
 fn sections_nest() {
     watched(|| {
         for runtime in [workers(1), workers(2)] {

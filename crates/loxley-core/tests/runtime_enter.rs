@@ -159,6 +159,7 @@ fn block_on_is_allowed_in_sections_that_may_block() {
             3
         );
         assert_eq!(deep(), 3);
+        assert_eq!(runtime.metrics().recheck_found_count(), 0);
     });
 }
 

@@ -253,10 +253,14 @@ impl Scheduler {
 
     /// True if there is a task that no thread is awake for: the injector's, or a parked seat's own.
     pub fn has_stranded_work(&self) -> bool {
+        // A searcher would find it; but where all sleep, nobody searches, whatever the count says.
+        let mut stations = self.stations.iter();
+        let nobody = self.idle.counts().1 == 0 || stations.all(|station| station.park.is_parked());
         let parked = |(station, seat): (&Station, &Arc<Seat>)| {
             station.park.is_parked() && seat.queue.has_work_before_park()
         };
-        !self.injector.is_empty() || self.stations.iter().zip(self.seats()).any(parked)
+        let left = || self.stations.iter().zip(self.seats()).any(parked);
+        nobody && (!self.injector.is_empty() || left())
     }
 
     /// Ends every sleep.

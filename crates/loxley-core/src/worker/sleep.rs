@@ -10,7 +10,9 @@ use crate::task::{WakeList, contain};
 
 /// In debug builds nobody sleeps longer than this without a look at whether a wake was lost.
 const RECHECK: Duration = Duration::from_millis(500);
-/// Work found by such a look must still be there after this time: it may just be on its way.
+/// Work found by such a look must be there at so many: the wake may just be on its way.
+const LOOKS: u32 = 5;
+/// Between two of them.
 const CONFIRM: Duration = Duration::from_millis(20);
 
 impl Worker {
@@ -39,11 +41,12 @@ impl Worker {
         self.seat.watch.set_resting(true);
         let mut wakes = self.wakes.take();
         let found = self.publish_and_sleep(&mut wakes);
-        self.station().end_sleep(self.seat_index);
-        self.seat.watch.set_resting(false);
-        // I4, and the end of every sleep.
+        // I4, and the end of every sleep. Before the station can be taken away: the list knows stations, not threads,
+        // and the next tenant's sleep must not be mistaken for this one.
         let unparked = self.scheduler.idle.unpark_self(self.station, found);
         self.searching.set(unparked == Unparked::Searching);
+        self.station().end_sleep(self.seat_index);
+        self.seat.watch.set_resting(false);
         self.after_sleep(wakes);
     }
 
@@ -123,23 +126,29 @@ impl Worker {
         }
     }
 
-    /// Debug builds: a sleep with an end, after which nothing may be left lying (P5). What is found twice, with
-    /// nobody searching, was stranded by a lost wake, and is counted.
+    /// Debug builds: a sleep with an end, after which nothing may be left lying (P5). What is found at several looks
+    /// was stranded by a lost wake, and is counted.
     #[cold]
     fn sleep_and_recheck(&self, guard: Option<PollGuard<'_>>, wakes: &mut WakeList) {
+        let on_futex = guard.is_none();
         self.sleep_for(guard, Some(RECHECK), wakes);
-        let stranded = |worker: &Self| {
-            wakes.is_empty()
-                && worker.station().park.is_parked()
-                && worker.scheduler.idle.counts().1 == 0
-                && worker.scheduler.has_stranded_work()
-        };
-        if stranded(self) {
-            crate::primitive::thread::sleep(CONFIRM);
-            if stranded(self) {
-                self.counters().rechecks.add(1);
+        let mut looks = (0..LOOKS).map(|look| {
+            if look > 0 {
+                crate::primitive::thread::sleep(CONFIRM);
             }
+            self.station().park.is_parked()
+                && (self.scheduler.has_stranded_work() || self.neglects_its_station(on_futex))
+        });
+        if wakes.is_empty() && looks.all(|lost| lost) {
+            self.counters().rechecks.add(1);
         }
+    }
+
+    /// True if a source or a deadline was added that this sleeper should have been told of.
+    fn neglects_its_station(&self, on_futex: bool) -> bool {
+        let station = self.station();
+        let due = station.timers.next_deadline() <= self.scheduler.clock.now();
+        due || (on_futex && station.registrations() > 0)
     }
 
     fn after_sleep(&self, mut wakes: WakeList) {

@@ -5,7 +5,8 @@
 //! One word says which seat's thread sleeps here, and whether it does so now. Sockets and timers need no tenancy:
 //! they have locks, and anybody may look after them.
 //!
-//! - N1 only the tenant sleeps here: it marks the word *asleep* before it publishes its sleep, and *awake* after.
+//! - N1 only the tenant sleeps here: it marks the word *asleep* before it publishes its sleep, and *awake* when it
+//!   has left the list of sleepers again, which knows stations and not threads.
 //! - N2 a station whose tenant is awake can be taken away by one exchange: by the worker whose own it is, at any time;
 //!   by a stand-in, through the monitor, when the tenant is stuck. The loser finds out at its next step.
 //! - N3 a tenant that is asleep is asked: unparked, it goes through *awake*, where N2 applies.
