@@ -26,12 +26,15 @@ pub struct JoinError {
 
 enum Reason {
     Cancelled,
-    Panic {
-        /// Taken from the payload at once, because a look into the lock could not lend it.
-        message: Option<String>,
-        /// Behind a lock so that the error is `Sync`, as whoever wraps errors wants it; the payload is only `Send`.
-        payload: Mutex<Option<Payload>>,
-    },
+    /// Boxed: every task has room for its error.
+    Panic(Box<Panicked>),
+}
+
+struct Panicked {
+    /// Taken from the payload at once, because a look into the lock could not lend it.
+    message: Option<String>,
+    /// Behind a lock so that the error is `Sync`, as whoever wraps errors wants it; the payload is only `Send`.
+    payload: Mutex<Option<Payload>>,
 }
 
 type Payload = Box<dyn Any + Send + 'static>;
@@ -45,10 +48,10 @@ impl JoinError {
     pub(crate) fn panic(id: Id, payload: Payload) -> Self {
         let text = payload.downcast_ref::<String>().cloned();
         let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| text.to_string()));
-        let reason = Reason::Panic {
+        let reason = Reason::Panic(Box::new(Panicked {
             message: text,
             payload: Mutex::new(Some(payload)),
-        };
+        }));
         Self { id, reason }
     }
 
@@ -59,7 +62,7 @@ impl JoinError {
 
     /// True if the task panicked.
     pub fn is_panic(&self) -> bool {
-        matches!(self.reason, Reason::Panic { .. })
+        matches!(self.reason, Reason::Panic(_))
     }
 
     /// The panic's payload, for `std::panic::resume_unwind` or a look at the message.
@@ -78,7 +81,8 @@ impl JoinError {
     /// The panic's payload, or the error itself if the task was cancelled.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
         match self.reason {
-            Reason::Panic { payload, .. } => Ok(payload
+            Reason::Panic(panicked) => Ok(panicked
+                .payload
                 .lock()
                 .take()
                 .expect("only `self` takes it, and once")),
@@ -93,7 +97,7 @@ impl JoinError {
 
     fn message(&self) -> Option<&str> {
         match &self.reason {
-            Reason::Panic { message, .. } => message.as_deref(),
+            Reason::Panic(panicked) => panicked.message.as_deref(),
             Reason::Cancelled => None,
         }
     }

@@ -11,6 +11,8 @@ use std::task::Waker;
 #[derive(Debug, Default)]
 pub struct WakeList {
     wakers: Vec<Waker>,
+    /// Those that are woken last, while the others are; it only keeps its room.
+    others: Vec<Waker>,
 }
 
 impl WakeList {
@@ -39,16 +41,15 @@ impl WakeList {
     ///
     /// Our own tasks come first and are announced before foreign code runs, which may take its time.
     pub fn wake_all(&mut self, first: impl Fn(&Waker) -> bool, between: impl FnOnce()) {
-        let mut others = Vec::new();
         for waker in self.wakers.drain(..) {
             if first(&waker) {
                 waker.wake();
             } else {
-                others.push(waker);
+                self.others.push(waker);
             }
         }
         between();
-        for waker in others {
+        for waker in self.others.drain(..) {
             wake_caught(waker);
         }
     }
