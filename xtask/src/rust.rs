@@ -56,13 +56,18 @@ pub(crate) fn test_portable(_: &Options) -> Outcome {
 
 /// `release`
 pub(crate) fn test_release(_: &Options) -> Outcome {
-    tests(cargo(&[
+    let mut command = cargo(&[
         "test",
         "--release",
         "-p",
         "loxley-core",
         "--no-fail-fast",
-    ]))
+    ]);
+    // Two dozen programs: linking each of them as a whole would take longer than everything else.
+    command
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    tests(command)
 }
 
 /// `docs`
