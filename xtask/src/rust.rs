@@ -56,13 +56,7 @@ pub(crate) fn test_portable(_: &Options) -> Outcome {
 
 /// `release`
 pub(crate) fn test_release(_: &Options) -> Outcome {
-    let mut command = cargo(&[
-        "test",
-        "--release",
-        "-p",
-        "loxley-core",
-        "--no-fail-fast",
-    ]);
+    let mut command = cargo(&["test", "--release", "-p", "loxley-core", "--no-fail-fast"]);
     // Two dozen programs: linking each of them as a whole would take longer than everything else.
     command
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
