@@ -309,11 +309,13 @@ fn the_waker_of_the_last_poll_is_woken() {
             .map(|counting| counting.0.load(Ordering::SeqCst));
         assert_eq!(woken, [0, 0, 1]);
         drop(sleep);
-        assert!(
-            wakers
-                .iter()
-                .all(|counting| Arc::strong_count(counting) == 1)
-        );
+        // The worker lets go of the last one when its wake has returned.
+        while wakers
+            .iter()
+            .any(|counting| Arc::strong_count(counting) > 1)
+        {
+            thread::yield_now();
+        }
     });
 }
 
