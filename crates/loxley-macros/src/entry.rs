@@ -62,8 +62,8 @@ fn try_expand(args: TokenStream, item: TokenStream, kind: Kind) -> Result<TokenS
 fn check(function: &Function, kind: Kind) -> Result<()> {
     let sig = &function.sig;
     if sig.asyncness.is_none() {
-        return Err(Error::new_spanned(
-            sig.fn_token,
+        return Err(Error::new(
+            sig.fn_token.span,
             "this function must be `async`",
         ));
     }
