@@ -1,9 +1,9 @@
 //! Running models to their end, and twins to their failure.
 //!
 //! A *model* runs a few threads through the core's own code, in every order and with every stale value that the
-//! memory model allows within the bound. [`check`] fails if the exploration was cut off or ran nothing.
+//! memory model allows within the bound. `check` fails if the exploration was cut off or ran nothing.
 //!
-//! A *twin* is a model with one step removed: a fence, a re-check, a read-modify-write. [`must_fail`] fails if loom
+//! A *twin* is a model with one step removed: a fence, a re-check, a read-modify-write. `must_fail` fails if loom
 //! finds nothing wrong with it, because the model it belongs to then proves nothing about that step.
 //!
 //! A model that fails ends the process at once, in the panic's hook: a task's poll would catch the panic, and go

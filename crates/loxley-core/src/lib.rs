@@ -24,6 +24,10 @@
 //! | `runtime` | how is it started, entered and ended? |
 
 #![cfg_attr(not(test), deny(clippy::disallowed_types))]
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "the heads of the modules are for readers of the source, and name what they find there"
+)]
 #![cfg_attr(
     loxley_loom,
     expect(

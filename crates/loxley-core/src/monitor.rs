@@ -6,7 +6,7 @@
 //! # Words
 //!
 //! *Sample*: the progress of every active seat. *Stuck*: active, and no progress between two samples (`watch.rs`).
-//! *Round*: what the monitor does every [`ROUND`] while somebody is stuck. *Spare*: a thread that stands in for a
+//! *Round*: what the monitor does every `ROUND` while somebody is stuck. *Spare*: a thread that stands in for a
 //! worker when nobody else is left.
 //!
 //! # Protocol
@@ -19,7 +19,7 @@
 //!   injector? If so, and a worker sleeps, wake one, whatever the count of searchers says. If others are merely busy,
 //!   they find the mask at their next look.
 //! - V5 all are stuck. One of them sleeps in the kernel: a station is given to a spare. All compute: one spare in all,
-//!   once work has waited for [`PREEMPT`]; the kernel's time slices then do the rest.
+//!   once work has waited for `PREEMPT`; the kernel's time slices then do the rest.
 //! - V6 an event in a watched poller, the deadline of a stuck station, or the end of the round begin the next one.
 //!
 //! *Asleep in the kernel* is the thread's state in `/proc`, read only for those who are stuck. A CPU clock that stands
