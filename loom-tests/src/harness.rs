@@ -9,6 +9,7 @@ use std::sync::Once;
 use std::time::Duration;
 use std::{env, fs, process};
 
+use loxley_core::doors::atomic::begin;
 use loxley_core::doors::fault::{self, Fault, How};
 
 /// Set in the process that runs a twin.
@@ -20,14 +21,11 @@ const TWIN_LIMIT: Duration = Duration::from_secs(120);
 /// Operations in one execution; loom's own limit is too low for a worker's loop.
 const BRANCHES: usize = 10_000;
 
-/// How far a model is explored.
-#[derive(Clone, Copy, Debug)]
-pub enum Bound {
-    /// With as many interruptions as the settings say, usually two.
-    Short,
-    /// In every order there is: for models of two threads and few steps.
-    Full,
-}
+/// How often a running thread may be interrupted in one execution; the settings may ask for more.
+pub type Bound = usize;
+
+/// Every order there is: for models of two threads and few steps.
+pub const FULL: Bound = Bound::MAX;
 
 /// One step removed from the real code.
 #[derive(Clone, Copy, Debug)]
@@ -160,10 +158,8 @@ fn builder(bound: Bound) -> loom::model::Builder {
     builder.max_branches = BRANCHES;
     builder.max_permutations = None;
     builder.max_duration = None;
-    builder.preemption_bound = match bound {
-        Bound::Short => Some(builder.preemption_bound.unwrap_or(2)),
-        Bound::Full => None,
-    };
+    let asked = builder.preemption_bound.unwrap_or(2);
+    builder.preemption_bound = (bound != FULL).then_some(bound.max(asked));
     builder
 }
 
@@ -184,6 +180,7 @@ fn explore<F: Fn() + Send + Sync + 'static>(
     EXECUTIONS.set(0);
     builder.check(move || {
         EXECUTIONS.set(EXECUTIONS.get() + 1);
+        begin();
         model();
     });
     RUNNING.set(None);

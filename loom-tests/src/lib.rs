@@ -11,7 +11,8 @@
 //!
 //! # Settings
 //!
-//! - `LOOM_MAX_PREEMPTIONS`: how often a running thread may be interrupted in one execution; 2 if not set.
+//! - `LOOM_MAX_PREEMPTIONS`: how often a running thread may be interrupted in one execution, at least; 2 if not set.
+//!   Each model names a bound of its own, as high as it can afford in a few seconds.
 //! - `LOXLEY_SITES`: each model prints the places with an ordering above Relaxed that it has passed.
 //! - `LOXLEY_FAULT=file:line:how`: every model runs with this fault (`Weaken`, `Split` or `Omit`), to find out
 //!   which of them would notice.
@@ -22,6 +23,6 @@ mod harness;
 mod world;
 
 #[cfg(loxley_loom)]
-pub use harness::{Bound, Twin, check, must_fail};
+pub use harness::{Bound, FULL, Twin, check, must_fail};
 #[cfg(loxley_loom)]
 pub use world::{Item, Items, Pool, Tracked, Woken};

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use loom::thread;
-use loom_tests::{Bound, Item, Items, Twin, check, must_fail};
+use loom_tests::{FULL, Item, Items, Twin, check, must_fail};
 use loxley_core::doors::fault::How;
 use loxley_core::doors::idle::{Announce, Idle};
 use loxley_core::doors::queue::{Injector, Public, Stolen};
@@ -41,7 +41,7 @@ fn hand_over() {
 
 #[test]
 fn each_task_from_outside_is_taken_once() {
-    check(Bound::Short, || hand_over());
+    check(2, || hand_over());
 }
 
 /// Two takers race for two tasks.
@@ -62,7 +62,7 @@ fn two_takers() {
 
 #[test]
 fn two_takers_get_different_tasks() {
-    check(Bound::Full, || two_takers());
+    check(FULL, || two_takers());
 }
 
 fn drain(injector: &Injector<Item>, items: &Items) -> Vec<usize> {
@@ -95,7 +95,7 @@ fn push_against_close() {
 
 #[test]
 fn nothing_is_left_in_a_closed_injector() {
-    check(Bound::Short, || push_against_close());
+    check(2, || push_against_close());
 }
 
 const fn twin(after: &'static str, line: &'static str, how: How) -> Option<Twin> {
@@ -110,15 +110,11 @@ const fn twin(after: &'static str, line: &'static str, how: How) -> Option<Twin>
 #[test]
 fn twin_a_push_without_a2() {
     let twin = twin("pub fn announce", "fence(", How::Weaken);
-    must_fail(twin, "each item once", Bound::Short, || {
-        push_against_close()
-    });
+    must_fail(twin, "each item once", 2, || push_against_close());
 }
 
 #[test]
 fn twin_a_close_without_its_fence() {
     let twin = twin("pub fn close", "fence(", How::Weaken);
-    must_fail(twin, "each item once", Bound::Short, || {
-        push_against_close()
-    });
+    must_fail(twin, "each item once", 2, || push_against_close());
 }

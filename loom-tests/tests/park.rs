@@ -12,9 +12,9 @@
 
 use std::sync::Arc;
 
-use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
-use loom_tests::{Bound, Tracked, Twin, check, must_fail};
+use loom_tests::{FULL, Tracked, Twin, check, must_fail};
+use loxley_core::doors::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use loxley_core::doors::fault::How;
 use loxley_core::doors::park::{self, NEVER, Park, Prepared};
 use loxley_core::doors::poller::{Poller, Timeout};
@@ -94,12 +94,12 @@ fn a_wake(with_poller: bool, recheck: bool) {
 
 #[test]
 fn a_token_is_kept_for_a_sleep_on_the_futex() {
-    check(Bound::Full, || a_wake(false, false));
+    check(FULL, || a_wake(false, false));
 }
 
 #[test]
 fn a_token_is_kept_for_a_sleep_in_the_poller() {
-    check(Bound::Full, || a_wake(true, false));
+    check(FULL, || a_wake(true, false));
 }
 
 /// The woken thread sees what its waker wrote, without looking at anything else.
@@ -126,7 +126,7 @@ fn a_wake_that_publishes() {
 
 #[test]
 fn the_woken_see_what_their_waker_wrote() {
-    check(Bound::Full, || a_wake_that_publishes());
+    check(FULL, || a_wake_that_publishes());
 }
 
 /// Two wakes, one sleeper.
@@ -141,7 +141,7 @@ fn two_wakes() {
 
 #[test]
 fn of_two_wakes_none_is_too_many() {
-    check(Bound::Short, || two_wakes());
+    check(2, || two_wakes());
 }
 
 /// A peer harvests the poller while its tenant goes to sleep there and is woken.
@@ -162,7 +162,7 @@ fn a_foreign_poll(lock_first: bool) {
 
 #[test]
 fn a_foreign_poll_does_not_eat_the_wake() {
-    check(Bound::Short, || a_foreign_poll(true));
+    check(2, || a_foreign_poll(true));
 }
 
 /// A registration is added while the tenant goes to sleep on the futex.
@@ -184,7 +184,7 @@ fn a_registration(recheck: bool) {
 
 #[test]
 fn a_new_registration_ends_a_sleep_on_the_futex() {
-    check(Bound::Full, || a_registration(true));
+    check(FULL, || a_registration(true));
 }
 
 /// An earlier deadline is added while the tenant goes to sleep until a later one.
@@ -211,12 +211,12 @@ fn a_deadline(with_poller: bool, recheck: bool) {
 
 #[test]
 fn an_earlier_deadline_ends_a_sleep_on_the_futex() {
-    check(Bound::Full, || a_deadline(false, true));
+    check(FULL, || a_deadline(false, true));
 }
 
 #[test]
 fn an_earlier_deadline_ends_a_sleep_in_the_poller() {
-    check(Bound::Full, || a_deadline(true, true));
+    check(FULL, || a_deadline(true, true));
 }
 
 const fn twin(after: &'static str, line: &'static str, how: How) -> Option<Twin> {
@@ -231,25 +231,25 @@ const fn twin(after: &'static str, line: &'static str, how: How) -> Option<Twin>
 #[test]
 fn twin_a_wake_without_a_token() {
     let twin = twin("pub fn unpark", "self.word.swap", How::Omit);
-    must_fail(twin, "deadlock", Bound::Full, || a_wake(false, false));
+    must_fail(twin, "deadlock", FULL, || a_wake(false, false));
 }
 
 #[test]
 fn twin_u3_in_two_steps() {
     let twin = twin("pub fn unpark", "self.word.swap", How::Split);
-    must_fail(twin, "deadlock", Bound::Full, || a_wake(false, false));
+    must_fail(twin, "deadlock", FULL, || a_wake(false, false));
 }
 
 #[test]
 fn twin_k1_in_two_steps() {
     let twin = twin("pub fn prepare", "self.word.swap", How::Split);
-    must_fail(twin, "deadlock", Bound::Full, || a_wake(false, false));
+    must_fail(twin, "deadlock", FULL, || a_wake(false, false));
 }
 
 #[test]
 fn twin_u3_that_publishes_nothing() {
     let twin = twin("pub fn unpark", "self.word.swap", How::Weaken);
-    must_fail(twin, "Causality violation", Bound::Full, || {
+    must_fail(twin, "Causality violation", FULL, || {
         a_wake_that_publishes()
     });
 }
@@ -257,46 +257,46 @@ fn twin_u3_that_publishes_nothing() {
 #[test]
 fn twin_k5_that_does_not_acquire() {
     let twin = twin("pub fn finish", "self.word.swap", How::Weaken);
-    must_fail(twin, "Causality violation", Bound::Full, || {
+    must_fail(twin, "Causality violation", FULL, || {
         a_wake_that_publishes()
     });
 }
 
 #[test]
 fn twin_the_park_word_before_the_lock() {
-    must_fail(None, "deadlock", Bound::Short, || a_foreign_poll(false));
+    must_fail(None, "deadlock", 2, || a_foreign_poll(false));
 }
 
 #[test]
 fn twin_k2_against_a_registration() {
     let twin = twin("pub fn prepare", "fence(", How::Weaken);
-    must_fail(twin, "deadlock", Bound::Full, || a_registration(true));
+    must_fail(twin, "deadlock", FULL, || a_registration(true));
 }
 
 #[test]
 fn twin_u1_for_a_registration() {
     let twin = twin("pub fn registration_added", "fence(", How::Weaken);
-    must_fail(twin, "deadlock", Bound::Full, || a_registration(true));
+    must_fail(twin, "deadlock", FULL, || a_registration(true));
 }
 
 #[test]
 fn twin_without_k3_for_registrations() {
-    must_fail(None, "deadlock", Bound::Full, || a_registration(false));
+    must_fail(None, "deadlock", FULL, || a_registration(false));
 }
 
 #[test]
 fn twin_k2_against_a_deadline() {
     let twin = twin("pub fn prepare", "fence(", How::Weaken);
-    must_fail(twin, "deadlock", Bound::Full, || a_deadline(false, true));
+    must_fail(twin, "deadlock", FULL, || a_deadline(false, true));
 }
 
 #[test]
 fn twin_u1_for_a_deadline() {
     let twin = twin("pub fn deadline_added", "fence(", How::Weaken);
-    must_fail(twin, "deadlock", Bound::Full, || a_deadline(false, true));
+    must_fail(twin, "deadlock", FULL, || a_deadline(false, true));
 }
 
 #[test]
 fn twin_without_k3_for_deadlines() {
-    must_fail(None, "deadlock", Bound::Full, || a_deadline(true, false));
+    must_fail(None, "deadlock", FULL, || a_deadline(true, false));
 }

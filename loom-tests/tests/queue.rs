@@ -11,9 +11,9 @@
 use std::sync::Arc;
 
 use loom::sync::Notify;
-use loom::sync::atomic::{AtomicBool, Ordering, fence};
 use loom::thread;
-use loom_tests::{Bound, Item, Items, Twin, check, must_fail};
+use loom_tests::{Item, Items, Twin, check, must_fail};
+use loxley_core::doors::atomic::{AtomicBool, Ordering, fence};
 use loxley_core::doors::fault::How;
 use loxley_core::doors::queue::{Local, Public, Push, Stolen};
 
@@ -61,7 +61,7 @@ fn push_pop_steal() {
 
 #[test]
 fn each_task_is_popped_stolen_or_spilled_once() {
-    check(Bound::Short, || push_pop_steal());
+    check(2, || push_pop_steal());
 }
 
 /// An owner that pushes twice in one poll and never pops; a thief that takes everything, and sleeps in between.
@@ -104,7 +104,7 @@ fn a_stale_hint(look_again: bool) {
 
 #[test]
 fn a_push_under_a_stale_hint_is_announced() {
-    check(Bound::Short, || a_stale_hint(true));
+    check(2, || a_stale_hint(true));
 }
 
 const fn twin(after: &'static str, line: &'static str, how: How) -> Option<Twin> {
@@ -119,34 +119,34 @@ const fn twin(after: &'static str, line: &'static str, how: How) -> Option<Twin>
 #[test]
 fn twin_q2_in_two_steps() {
     let twin = twin("pub fn push", "public.hint.swap", How::Split);
-    must_fail(twin, "deadlock", Bound::Short, || a_stale_hint(true));
+    must_fail(twin, "deadlock", 2, || a_stale_hint(true));
 }
 
 #[test]
 fn twin_q2_that_sets_no_hint() {
     let twin = twin("pub fn push", "public.hint.swap", How::Omit);
-    must_fail(twin, "deadlock", Bound::Short, || a_stale_hint(true));
+    must_fail(twin, "deadlock", 2, || a_stale_hint(true));
 }
 
 #[test]
 fn twin_q2_that_does_not_publish_the_push() {
     let twin = twin("pub fn push", "public.hint.swap", How::Weaken);
-    must_fail(twin, "deadlock", Bound::Short, || a_stale_hint(true));
+    must_fail(twin, "deadlock", 2, || a_stale_hint(true));
 }
 
 #[test]
 fn twin_q4_that_does_not_see_the_push() {
     let twin = twin("pub fn has_work_before_park", "self.hint.swap", How::Weaken);
-    must_fail(twin, "deadlock", Bound::Short, || a_stale_hint(true));
+    must_fail(twin, "deadlock", 2, || a_stale_hint(true));
 }
 
 #[test]
 fn twin_q4_in_two_steps() {
     let twin = twin("pub fn has_work_before_park", "self.hint.swap", How::Split);
-    must_fail(twin, "deadlock", Bound::Short, || a_stale_hint(true));
+    must_fail(twin, "deadlock", 2, || a_stale_hint(true));
 }
 
 #[test]
 fn twin_without_q3_and_q4() {
-    must_fail(None, "deadlock", Bound::Short, || a_stale_hint(false));
+    must_fail(None, "deadlock", 2, || a_stale_hint(false));
 }

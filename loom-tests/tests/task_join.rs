@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use loom::thread;
-use loom_tests::{Bound, Pool, Tracked, Twin, Woken, check, must_fail};
+use loom_tests::{FULL, Pool, Tracked, Twin, Woken, check, must_fail};
 use loxley_core::doors::fault::How;
 use loxley_core::task::JoinHandle;
 
@@ -68,12 +68,12 @@ fn join_against_completion(turns: usize) {
 
 #[test]
 fn completion_wakes_the_handle_and_shows_it_the_output() {
-    check(Bound::Full, || join_against_completion(1));
+    check(FULL, || join_against_completion(1));
 }
 
 #[test]
 fn of_two_wakers_the_last_is_woken() {
-    check(Bound::Short, || join_against_completion(2));
+    check(2, || join_against_completion(2));
 }
 
 fn drop_against_completion(polls: bool) {
@@ -91,12 +91,12 @@ fn drop_against_completion(polls: bool) {
 
 #[test]
 fn a_dropped_handle_and_the_task_drop_the_output_once() {
-    check(Bound::Full, || drop_against_completion(false));
+    check(FULL, || drop_against_completion(false));
 }
 
 #[test]
 fn a_handle_dropped_after_waiting_leaks_no_waker() {
-    check(Bound::Short, || drop_against_completion(true));
+    check(2, || drop_against_completion(true));
 }
 
 const fn twin(file: &'static str, after: &'static str, line: &'static str) -> Option<Twin> {
@@ -111,7 +111,7 @@ const fn twin(file: &'static str, after: &'static str, line: &'static str) -> Op
 #[test]
 fn twin_a_completion_that_publishes_nothing() {
     let twin = twin("task/state.rs", "fn complete", "fetch_add");
-    must_fail(twin, "Causality violation", Bound::Full, || {
+    must_fail(twin, "Causality violation", FULL, || {
         join_against_completion(1)
     });
 }
@@ -119,7 +119,7 @@ fn twin_a_completion_that_publishes_nothing() {
 #[test]
 fn twin_a_handle_that_only_glances_at_the_end() {
     let twin = twin("task/state.rs", "fn is_complete", "self.0.load");
-    must_fail(twin, "Causality violation", Bound::Full, || {
+    must_fail(twin, "Causality violation", FULL, || {
         join_against_completion(1)
     });
 }
@@ -127,7 +127,7 @@ fn twin_a_handle_that_only_glances_at_the_end() {
 #[test]
 fn twin_a_join_waker_handed_over_without_order() {
     let twin = twin("task/state.rs", "fn update", "compare_exchange_weak");
-    must_fail(twin, "Causality violation", Bound::Short, || {
+    must_fail(twin, "Causality violation", 2, || {
         join_against_completion(2)
     });
 }

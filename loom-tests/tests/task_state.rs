@@ -10,10 +10,10 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
-use loom_tests::{Bound, Pool, Tracked, Twin, check, must_fail};
+use loom_tests::{FULL, Pool, Tracked, Twin, check, must_fail};
 use loxley_core::doors::Mutex;
+use loxley_core::doors::atomic::{AtomicUsize, Ordering};
 use loxley_core::doors::fault::How;
 use loxley_core::task::JoinHandle;
 
@@ -85,12 +85,12 @@ fn one_wake_against_a_poll(by_value: bool) {
 
 #[test]
 fn a_wake_by_reference_is_never_lost() {
-    check(Bound::Short, || one_wake_against_a_poll(false));
+    check(2, || one_wake_against_a_poll(false));
 }
 
 #[test]
 fn a_wake_by_value_is_never_lost() {
-    check(Bound::Short, || one_wake_against_a_poll(true));
+    check(2, || one_wake_against_a_poll(true));
 }
 
 fn two_wakes() {
@@ -101,7 +101,7 @@ fn two_wakes() {
 
 #[test]
 fn a_poll_sees_what_every_waker_wrote() {
-    check(Bound::Short, || two_wakes());
+    check(2, || two_wakes());
 }
 
 /// The task is woken and aborted while it runs; it completes or is cancelled, and drops what it held once.
@@ -115,7 +115,7 @@ fn an_abort_and_a_wake() {
 
 #[test]
 fn an_abort_ends_the_task_once() {
-    check(Bound::Short, || an_abort_and_a_wake());
+    check(2, || an_abort_and_a_wake());
 }
 
 /// A waker outlives everything else: its drop may be the one that frees the cell.
@@ -130,7 +130,7 @@ fn the_last_reference() {
 
 #[test]
 fn whoever_is_last_frees_the_cell() {
-    check(Bound::Full, || the_last_reference());
+    check(FULL, || the_last_reference());
 }
 
 const fn twin(after: &'static str, line: &'static str, how: How) -> Option<Twin> {
@@ -145,27 +145,23 @@ const fn twin(after: &'static str, line: &'static str, how: How) -> Option<Twin>
 #[test]
 fn twin_a_wake_that_publishes_nothing() {
     let twin = twin("fn update", "compare_exchange_weak", How::Weaken);
-    must_fail(twin, "deadlock", Bound::Short, || two_wakes());
+    must_fail(twin, "deadlock", 2, || two_wakes());
 }
 
 #[test]
 fn twin_a_start_that_does_not_look_at_the_wakers() {
     let twin = twin("fn start", "fetch_add", How::Weaken);
-    must_fail(twin, "deadlock", Bound::Short, || two_wakes());
+    must_fail(twin, "deadlock", 2, || two_wakes());
 }
 
 #[test]
 fn twin_a_transition_in_two_steps() {
     let twin = twin("fn update", "compare_exchange_weak", How::Split);
-    must_fail(twin, "a cell is left", Bound::Short, || {
-        an_abort_and_a_wake()
-    });
+    must_fail(twin, "a cell is left", 2, || an_abort_and_a_wake());
 }
 
 #[test]
 fn twin_a_reference_given_up_without_order() {
     let twin = twin("fn ref_dec", "fetch_sub", How::Weaken);
-    must_fail(twin, "Causality violation", Bound::Full, || {
-        the_last_reference()
-    });
+    must_fail(twin, "Causality violation", FULL, || the_last_reference());
 }

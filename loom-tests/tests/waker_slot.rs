@@ -8,9 +8,9 @@
 
 use std::sync::Arc;
 
-use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
-use loom_tests::{Bound, Twin, Woken, check, must_fail};
+use loom_tests::{Twin, Woken, check, must_fail};
+use loxley_core::doors::atomic::{AtomicUsize, Ordering};
 use loxley_core::doors::fault::How;
 use loxley_core::doors::task::WakerSlot;
 
@@ -51,12 +51,12 @@ fn events(takers: usize, look_again: bool) {
 
 #[test]
 fn register_then_look_again_loses_no_wake() {
-    check(Bound::Short, || events(1, true));
+    check(2, || events(1, true));
 }
 
 #[test]
 fn no_event_is_hidden_by_another() {
-    check(Bound::Short, || events(2, true));
+    check(2, || events(2, true));
 }
 
 /// Two tasks wait in one slot: the later replaces the earlier, none is forgotten at the same instant.
@@ -83,7 +83,7 @@ fn two_tasks() {
 
 #[test]
 fn two_tasks_in_one_slot_leak_no_waker() {
-    check(Bound::Short, || two_tasks());
+    check(2, || two_tasks());
 }
 
 const fn twin(after: &'static str, line: &'static str, how: How) -> Option<Twin> {
@@ -98,34 +98,28 @@ const fn twin(after: &'static str, line: &'static str, how: How) -> Option<Twin>
 #[test]
 fn twin_w1_without_exclusion() {
     let twin = twin("fn exchange", ".compare_exchange", How::Split);
-    must_fail(twin, "deadlock", Bound::Short, || events(1, true));
+    must_fail(twin, "deadlock", 2, || events(1, true));
 }
 
 #[test]
 fn twin_w5_registrations_outside_the_chain() {
     let twin = twin("fn exchange", ".compare_exchange", How::Weaken);
-    must_fail(twin, "Causality violation", Bound::Short, || {
-        events(1, true)
-    });
+    must_fail(twin, "Causality violation", 2, || events(1, true));
 }
 
 #[test]
 fn twin_w5_a_take_outside_the_chain() {
     let twin = twin("pub fn take", "self.state.fetch_or", How::Weaken);
-    must_fail(twin, "Causality violation", Bound::Short, || {
-        events(1, true)
-    });
+    must_fail(twin, "Causality violation", 2, || events(1, true));
 }
 
 #[test]
 fn twin_w5_an_emptied_slot_outside_the_chain() {
     let twin = twin("fn empty_cell", "self.state.fetch_and", How::Weaken);
-    must_fail(twin, "Causality violation", Bound::Short, || {
-        events(2, true)
-    });
+    must_fail(twin, "Causality violation", 2, || events(2, true));
 }
 
 #[test]
 fn twin_without_the_second_look() {
-    must_fail(None, "deadlock", Bound::Short, || events(1, false));
+    must_fail(None, "deadlock", 2, || events(1, false));
 }

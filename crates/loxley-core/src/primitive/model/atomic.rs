@@ -1,10 +1,61 @@
-//! loom's atomics, each operation of which may be the one that a twin breaks (`fault.rs`).
+//! loom's atomics, each operation of which may be the one that a twin breaks (`fault.rs`), with a cure for what loom
+//! would miss.
+//!
+//! loom 0.7.2 remembers one access per atomic, the last, to find what may happen in another order. A thread's own load
+//! thus hides the earlier loads of all others from the write that follows it, and with them every execution in
+//! which that write comes before those loads: loom #166, #392. Loads before an exchange are what this crate is made of.
+//! So each atomic has one more object per thread, touched by that thread's loads and by the others' writes, which
+//! orders nothing and lets no thread's access hide another's.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 pub use std::sync::atomic::Ordering;
 
+use loom::sync::Condvar;
+
 use super::fault::{How, here};
+
+/// loom's own limit.
+const THREADS: usize = loom::MAX_THREADS;
+
+std::thread_local! {
+    /// Threads of this execution that have touched an atomic.
+    static SEEN: Cell<usize> = const { Cell::new(0) };
+}
+
+loom::thread_local! {
+    static INDEX: usize = SEEN.replace(SEEN.get() + 1);
+}
+
+/// To be called at the begin of each execution.
+pub fn begin() {
+    SEEN.set(0);
+}
+
+/// One object per thread; nobody ever waits, so telling nobody is an access without any order.
+#[derive(Debug)]
+struct Readers([Condvar; THREADS]);
+
+impl Readers {
+    fn new() -> Self {
+        Self(std::array::from_fn(|_| Condvar::new()))
+    }
+
+    fn reading(&self) {
+        // A thread that is ending has no index any more; what it drops is nobody else's.
+        let _ = INDEX.try_with(|index| self.0[*index].notify_all());
+    }
+
+    fn writing(&self) {
+        let _ = INDEX.try_with(|own| {
+            let others = self.0[..SEEN.get()].iter().enumerate();
+            for (_, other) in others.filter(|(index, _)| index != own) {
+                other.notify_all();
+            }
+        });
+    }
+}
 
 /// Orders everything, unless it is the twin's.
 #[track_caller]
@@ -36,26 +87,35 @@ macro_rules! atomic {
     ($name:ident $(<$item:ident>)?, $value:ty) => {
         /// loom's type, behind the door for faults.
         #[derive(Debug)]
-        pub struct $name $(<$item>)? (loom::sync::atomic::$name $(<$item>)?);
+        pub struct $name $(<$item>)? {
+            value: loom::sync::atomic::$name $(<$item>)?,
+            readers: Readers,
+        }
 
         impl $(<$item>)? $name $(<$item>)? {
             /// Wraps a value.
             pub fn new(value: $value) -> Self {
-                Self(loom::sync::atomic::$name::new(value))
+                Self {
+                    value: loom::sync::atomic::$name::new(value),
+                    readers: Readers::new(),
+                }
             }
 
             /// The value, as this thread sees it.
             #[track_caller]
             pub fn load(&self, order: Ordering) -> $value {
-                self.0.load(here(order).map_or(order, |_| Relaxed))
+                let order = here(order).map_or(order, |_| Relaxed);
+                self.readers.reading();
+                self.value.load(order)
             }
 
             /// Changes the value.
             #[track_caller]
             pub fn store(&self, value: $value, order: Ordering) {
-                match here(order) {
-                    Some(How::Omit) => {}
-                    wrong => self.0.store(value, wrong.map_or(order, |_| Relaxed)),
+                let wrong = here(order);
+                if wrong != Some(How::Omit) {
+                    self.readers.writing();
+                    self.value.store(value, wrong.map_or(order, |_| Relaxed));
                 }
             }
 
@@ -74,20 +134,7 @@ macro_rules! atomic {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<$value, $value> {
-                match here(success) {
-                    None => self.0.compare_exchange(current, new, success, failure),
-                    Some(How::Weaken) => self.0.compare_exchange(current, new, Relaxed, Relaxed),
-                    Some(wrong) => {
-                        let before = self.0.load(reading(success));
-                        if before != current {
-                            return Err(before);
-                        }
-                        if wrong == How::Split {
-                            self.0.store(new, writing(success));
-                        }
-                        Ok(before)
-                    }
-                }
+                self.exchange(here(success), current, new, success, failure)
             }
 
             /// As [`Self::compare_exchange`]: loom never fails for nothing.
@@ -99,7 +146,34 @@ macro_rules! atomic {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<$value, $value> {
-                self.compare_exchange(current, new, success, failure)
+                self.exchange(here(success), current, new, success, failure)
+            }
+
+            fn exchange(
+                &self,
+                wrong: Option<How>,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                self.readers.writing();
+                match wrong {
+                    None => self.value.compare_exchange(current, new, success, failure),
+                    Some(How::Weaken) => {
+                        self.value.compare_exchange(current, new, Relaxed, Relaxed)
+                    }
+                    Some(wrong) => {
+                        let before = self.value.load(reading(success));
+                        if before != current {
+                            return Err(before);
+                        }
+                        if wrong == How::Split {
+                            self.value.store(new, writing(success));
+                        }
+                        Ok(before)
+                    }
+                }
             }
 
             /// A read-modify-write, or what the fault makes of it.
@@ -110,13 +184,14 @@ macro_rules! atomic {
                 new: impl FnOnce($value) -> $value,
                 right: impl FnOnce(&loom::sync::atomic::$name $(<$item>)?, Ordering) -> $value,
             ) -> $value {
+                self.readers.writing();
                 match wrong {
-                    None => right(&self.0, order),
-                    Some(How::Weaken) => right(&self.0, Relaxed),
-                    Some(How::Omit) => self.0.load(reading(order)),
+                    None => right(&self.value, order),
+                    Some(How::Weaken) => right(&self.value, Relaxed),
+                    Some(How::Omit) => self.value.load(reading(order)),
                     Some(How::Split) => {
-                        let before = self.0.load(reading(order));
-                        self.0.store(new(before), writing(order));
+                        let before = self.value.load(reading(order));
+                        self.value.store(new(before), writing(order));
                         before
                     }
                 }
@@ -183,18 +258,15 @@ macro_rules! number {
                 failure: Ordering,
                 mut new: impl FnMut($value) -> Option<$value>,
             ) -> Result<$value, $value> {
-                match here(success) {
-                    None => self.0.fetch_update(success, failure, new),
-                    Some(How::Weaken) => self.0.fetch_update(Relaxed, Relaxed, new),
-                    Some(wrong) => {
-                        let before = self.0.load(reading(success));
-                        let value = new(before).ok_or(before)?;
-                        if wrong == How::Split {
-                            self.0.store(value, writing(success));
-                        }
-                        Ok(before)
+                let wrong = here(success);
+                let mut before = self.load(Relaxed);
+                while let Some(value) = new(before) {
+                    match self.exchange(wrong, before, value, success, failure) {
+                        Ok(_) => return Ok(before),
+                        Err(now) => before = now,
                     }
                 }
+                Err(before)
             }
         }
     };
