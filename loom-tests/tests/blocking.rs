@@ -1,24 +1,28 @@
-//! The hand-over of a job to a thread: the steps of `blocking.rs`.
+//! The blocking pool: B1 to B4, I1 to I5, X1 to X4 and C1 to C3 of `blocking.rs`.
 //!
-//! - B1, I2 a submission and a thread that falls asleep see each other.
-//! - B1, X2 a submission and a thread that leaves see each other, also at the cap (tokio #8056's kin).
-//! - B3 no two submissions are content with one idle thread (tokio #8056).
-//! - C2 a submission and the close see each other: every job has one fate.
+//! Submitter: B1 push, fence; B2 closed: cancel; B3 take a sleeper off the stack and wake it; B4 else start a thread.
 //!
-//! loom has no clock: no patience at all stands for every time-out.
+//! Thread: I1 onto the stack; I2 publish the park word, fence; I3 look once more; I4 sleep; I5 come off the stack.
+//! Leaving: X1 leave the count; X2 fence; X3 look a last time; X4 leave the roster.
+//!
+//! Close: C1 set `closed`; C2 fence; C3 end every sleep, cancel what is queued.
+//!
+//! No patience at all stands for a time-out: a model has no clock. A job that nobody comes for leaves its submitter
+//! waiting, which loom reports.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use loom::sync::Notify;
 use loom::thread;
-use loom_tests::{Bound, Tracked, Twin, check, must_fail};
-use loxley_core::doors::blocking::{BlockingPool, Config, Job, Refused};
+use loom_tests::{Tracked, Twin, check, must_fail};
+use loxley_core::doors::atomic::{AtomicUsize, Ordering};
+use loxley_core::doors::blocking::{BlockingPool, Config, Job};
 use loxley_core::doors::fault::How;
-use loxley_core::doors::{Condvar, Mutex};
 
-/// A thread that finds nothing leaves at once.
+/// No time at all: the thread leaves when there is no job.
 const NONE: Duration = Duration::ZERO;
-/// A thread that finds nothing sleeps until it is woken.
+/// For ever, in a model.
 const LONG: Duration = Duration::from_secs(1);
 
 fn pool(max_threads: usize, keep_alive: Duration) -> Arc<BlockingPool> {
@@ -33,241 +37,186 @@ fn pool(max_threads: usize, keep_alive: Duration) -> Arc<BlockingPool> {
     }))
 }
 
-/// How many jobs came to their end.
-#[derive(Default)]
-struct Count {
-    jobs: Mutex<usize>,
-    told: Condvar,
+/// What became of a job.
+struct Fate {
+    ended: Notify,
+    runs: AtomicUsize,
+    cancels: AtomicUsize,
 }
 
-impl Count {
-    fn add(&self) {
-        *self.jobs.lock() += 1;
-        self.told.notify_all();
-    }
-
-    /// A lost job shows here as a deadlock.
-    fn wait_for(&self, jobs: usize) {
-        let mut ended = self.jobs.lock();
-        while *ended < jobs {
-            self.told.wait(&mut ended);
-        }
-    }
+struct Watched {
+    fate: Arc<Fate>,
+    held: Tracked,
+    /// Runs only after this one has.
+    after: Option<Arc<Fate>>,
 }
 
-#[derive(Clone, Default)]
-struct Fates {
-    run: Arc<Count>,
-    cancelled: Arc<Count>,
-    /// Jobs wait in the middle until so many are there.
-    meet: usize,
-    met: Arc<Count>,
-}
-
-struct Counted {
-    fates: Fates,
-    /// loom misses it if a job is leaked.
-    _held: Tracked,
-}
-
-impl Job for Counted {
+impl Job for Watched {
     fn run(self: Box<Self>) {
-        if self.fates.meet > 0 {
-            self.fates.met.add();
-            self.fates.met.wait_for(self.fates.meet);
+        self.held.touch();
+        if let Some(other) = &self.after {
+            other.wait();
         }
-        self.fates.run.add();
+        self.fate.runs.fetch_add(1, Ordering::Relaxed);
+        self.fate.ended.notify();
     }
 
     fn cancel(self: Box<Self>) {
-        self.fates.cancelled.add();
+        self.held.touch();
+        self.fate.cancels.fetch_add(1, Ordering::Relaxed);
+        self.fate.ended.notify();
     }
 }
 
-fn submit(pool: &Arc<BlockingPool>, fates: &Fates) -> Result<(), Refused> {
-    pool.submit(Box::new(Counted {
-        fates: fates.clone(),
-        _held: Tracked::new(),
-    }))
+impl Fate {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            ended: Notify::new(),
+            runs: AtomicUsize::new(0),
+            cancels: AtomicUsize::new(0),
+        })
+    }
+
+    fn count(&self) -> usize {
+        self.runs.load(Ordering::Relaxed) + self.cancels.load(Ordering::Relaxed)
+    }
+
+    fn wait(&self) {
+        while self.count() == 0 {
+            self.ended.wait();
+        }
+    }
+}
+
+fn submit(pool: &Arc<BlockingPool>, fate: &Arc<Fate>, after: Option<Arc<Fate>>) {
+    let held = Tracked::new();
+    held.touch();
+    let fate = fate.clone();
+    let _ = pool.submit(Box::new(Watched { fate, held, after }));
 }
 
 fn end(pool: &Arc<BlockingPool>) {
     pool.close();
     assert!(pool.wait(None));
     assert_eq!((pool.threads(), pool.idle(), pool.queued()), (0, 0, 0));
-    assert_eq!(Arc::strong_count(pool), 1, "a joined thread holds the pool");
 }
 
-/// The second submission meets the first one's thread anywhere between its job and its end.
-fn two_submissions(max_threads: usize, patience: Duration, meet: usize) {
-    let pool = pool(max_threads, patience);
-    let fates = Fates {
-        meet,
-        ..Fates::default()
-    };
-    submit(&pool, &fates).unwrap();
-    submit(&pool, &fates).unwrap();
-    fates.run.wait_for(2);
+/// A second job comes while the only thread rests or leaves after the first.
+fn a_job_after_a_job(keep_alive: Duration) {
+    let pool = pool(1, keep_alive);
+    let fates = [Fate::new(), Fate::new()];
+    for fate in &fates {
+        submit(&pool, fate, None);
+    }
+    for fate in &fates {
+        fate.wait();
+    }
+    loom::stop_exploring();
     end(&pool);
 }
 
-fn two_submitters(max_threads: usize, patience: Duration, meet: usize) {
-    let pool = pool(max_threads, patience);
-    let fates = Fates {
-        meet,
-        ..Fates::default()
-    };
-    let other = {
-        let (pool, fates) = (pool.clone(), fates.clone());
-        thread::spawn(move || submit(&pool, &fates).unwrap())
-    };
-    submit(&pool, &fates).unwrap();
-    other.join().unwrap();
-    fates.run.wait_for(2);
+#[test]
+fn a_job_at_the_cap_finds_the_thread_that_goes_to_rest() {
+    check(2, || a_job_after_a_job(LONG));
+}
+
+#[test]
+fn a_job_at_the_cap_is_run_although_the_thread_leaves() {
+    check(2, || a_job_after_a_job(NONE));
+}
+
+/// Two jobs and one thread that has nothing to do: they need a thread each, for the first waits for the second
+/// (tokio #8056).
+fn two_jobs_one_idle_thread() {
+    loom::stop_exploring();
+    let pool = pool(2, LONG);
+    let before = Fate::new();
+    submit(&pool, &before, None);
+    before.wait();
+    while pool.idle() == 0 {
+        thread::yield_now();
+    }
+    loom::explore();
+    let fates = [Fate::new(), Fate::new()];
+    submit(&pool, &fates[0], Some(fates[1].clone()));
+    submit(&pool, &fates[1], None);
+    fates[0].wait();
+    loom::stop_exploring();
     end(&pool);
 }
 
-fn a_submission_against_the_close() {
-    let pool = pool(1, LONG);
-    let fates = Fates::default();
-    let other = {
-        let (pool, fates) = (pool.clone(), fates.clone());
-        thread::spawn(move || {
-            let _ = submit(&pool, &fates);
-        })
+#[test]
+fn two_jobs_never_count_on_one_idle_thread() {
+    check(2, || two_jobs_one_idle_thread());
+}
+
+/// A job is submitted while the pool closes: it is run or cancelled, once.
+fn a_job_against_the_close(keep_alive: Duration) {
+    let (pool, fate) = (pool(1, keep_alive), Fate::new());
+    let submitter = {
+        let (pool, fate) = (pool.clone(), fate.clone());
+        thread::spawn(move || submit(&pool, &fate, None))
     };
     pool.close();
-    other.join().unwrap();
     assert!(pool.wait(None));
-    let ended = *fates.run.jobs.lock() + *fates.cancelled.jobs.lock();
-    assert_eq!(ended, 1, "a job has one fate");
-    assert_eq!((pool.threads(), pool.idle(), pool.queued()), (0, 0, 0));
+    submitter.join().unwrap();
+    assert!(pool.wait(None));
+    assert_eq!(fate.count(), 1, "a job has one fate");
 }
 
 #[test]
-fn a_submission_and_a_falling_asleep_see_each_other() {
-    check(Bound::Short, || two_submissions(1, LONG, 0));
+fn a_job_has_one_fate_when_the_pool_closes() {
+    check(2, || a_job_against_the_close(LONG));
+}
+
+/// The pool closes while its thread goes to rest.
+fn a_rest_against_the_close() {
+    let (pool, fate) = (pool(1, LONG), Fate::new());
+    submit(&pool, &fate, None);
+    end(&pool);
+    assert_eq!(fate.count(), 1, "a job has one fate");
 }
 
 #[test]
-fn a_submission_and_a_leave_see_each_other_at_the_cap() {
-    check(Bound::Short, || two_submissions(1, NONE, 0));
+fn nobody_rests_in_a_closed_pool() {
+    check(2, || a_rest_against_the_close());
 }
 
-#[test]
-fn two_submitters_share_a_thread_that_sleeps() {
-    check(Bound::Short, || two_submitters(1, LONG, 0));
-}
-
-#[test]
-fn two_submitters_share_a_thread_that_leaves() {
-    check(Bound::Short, || two_submitters(1, NONE, 0));
-}
-
-#[test]
-fn jobs_that_wait_for_each_other_get_two_threads() {
-    check(Bound::Short, || two_submissions(2, LONG, 2));
-}
-
-#[test]
-fn jobs_of_one_idle_thread_get_a_second_one() {
-    check(Bound::Short, || {
-        let pool = pool(2, LONG);
-        let first = Fates::default();
-        submit(&pool, &first).unwrap();
-        first.run.wait_for(1);
-        let fates = Fates {
-            meet: 2,
-            ..Fates::default()
-        };
-        submit(&pool, &fates).unwrap();
-        submit(&pool, &fates).unwrap();
-        fates.run.wait_for(2);
-        end(&pool);
-    });
-}
-
-#[test]
-fn a_submission_and_the_close_see_each_other() {
-    check(Bound::Short, || a_submission_against_the_close());
-}
-
-#[test]
-fn a_falling_asleep_and_the_close_see_each_other() {
-    check(Bound::Short, || {
-        let pool = pool(1, LONG);
-        submit(&pool, &Fates::default()).unwrap();
-        end(&pool);
-    });
-}
-
-fn twin(file: &'static str, after: &'static str, line: &'static str, how: How) -> Option<Twin> {
+const fn twin(file: &'static str, after: &'static str, line: &'static str) -> Option<Twin> {
     Some(Twin {
         file,
         after,
         line,
-        how,
+        how: How::Weaken,
     })
 }
 
-fn no_fence_in_submit() -> Option<Twin> {
-    twin("blocking.rs", "self.queue.push(job)", "fence(", How::Weaken)
+#[test]
+fn twin_b1_against_a_thread_that_rests() {
+    let twin = twin("blocking.rs", "pub fn submit", "fence(");
+    must_fail(twin, "deadlock", 2, || a_job_after_a_job(LONG));
 }
 
 #[test]
-fn without_the_submitters_fence_a_sleeper_is_not_seen() {
-    must_fail(no_fence_in_submit(), "deadlock", Bound::Short, || {
-        two_submissions(1, LONG, 0);
-    });
+fn twin_i2() {
+    let twin = twin("park.rs", "pub fn prepare", "fence(");
+    must_fail(twin, "deadlock", 2, || a_job_after_a_job(LONG));
 }
 
 #[test]
-fn without_the_submitters_fence_a_leave_is_not_seen() {
-    must_fail(no_fence_in_submit(), "deadlock", Bound::Short, || {
-        two_submissions(1, NONE, 0);
-    });
+fn twin_b1_against_a_thread_that_leaves() {
+    let twin = twin("blocking.rs", "pub fn submit", "fence(");
+    must_fail(twin, "deadlock", 2, || a_job_after_a_job(NONE));
 }
 
 #[test]
-fn without_the_sleepers_fence_a_job_is_not_seen() {
-    let twin = twin("park.rs", "pub fn prepare", "fence(", How::Weaken);
-    must_fail(twin, "deadlock", Bound::Short, || {
-        two_submissions(1, LONG, 0)
-    });
+fn twin_x2() {
+    let twin = twin("blocking/thread.rs", "fn leave", "fence(");
+    must_fail(twin, "deadlock", 2, || a_job_after_a_job(NONE));
 }
 
 #[test]
-fn without_the_leavers_fence_a_job_is_not_seen() {
-    let twin = twin("blocking/thread.rs", "fn leave", "fence(", How::Weaken);
-    must_fail(twin, "deadlock", Bound::Short, || {
-        two_submissions(1, NONE, 0)
-    });
-}
-
-#[test]
-fn a_sleeper_that_is_not_counted_is_not_found() {
-    let twin = twin(
-        "blocking/thread.rs",
-        "fn rest",
-        "pool.idle.store",
-        How::Omit,
-    );
-    must_fail(twin, "deadlock", Bound::Short, || {
-        two_submissions(1, LONG, 0)
-    });
-}
-
-#[test]
-fn without_the_fence_of_the_close_a_job_has_no_fate() {
-    let twin = twin("blocking.rs", "pub fn close", "fence(", How::Weaken);
-    must_fail(twin, "one fate", Bound::Short, || {
-        a_submission_against_the_close()
-    });
-}
-
-#[test]
-fn without_the_submitters_fence_the_close_is_not_seen() {
-    must_fail(no_fence_in_submit(), "one fate", Bound::Short, || {
-        a_submission_against_the_close()
-    });
+fn twin_c2_against_a_submission() {
+    let twin = twin("blocking.rs", "pub fn close", "fence(");
+    must_fail(twin, "one fate", 2, || a_job_against_the_close(LONG));
 }
