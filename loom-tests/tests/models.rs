@@ -34,4 +34,6 @@ mod task_join;
 #[cfg(loxley_loom)]
 mod task_state;
 #[cfg(loxley_loom)]
+mod timer;
+#[cfg(loxley_loom)]
 mod waker_slot;

@@ -1,168 +1,158 @@
-//! Firing against whoever owns the entry: steps T1 to T6 of `timer.rs`.
+//! Timers: whoever waits, whoever fires, whoever cancels. T1 to T6 of `timer.rs`, R2 and R3 of `timer/wheel.rs`.
 //!
-//! - T1 an earlier deadline from outside ends the sleep of the tenant, or is seen by it.
-//! - T2, T4 a waker that is put in during the firing is woken, or its task sees FIRED.
-//! - T5 what was the last touch is one: an entry is freed, or moved to another wheel, without the first one's lock.
-//! - A timer fires at most once per registration, and one that was cancelled in time never (tokio #8252).
+//! - T1 first poll: waker into the slot, then link under the lock, which writes `next`; moved earlier: tell the park.
+//! - T2 later polls: waker into the slot, then look at the state again.
+//! - T3 unlink what is due. T4 say FIRED, then take the waker. T5 say that this was the last touch.
+//! - T6 write `next`.
+//! - R3 after T5 the owner may free the entry without a lock.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use loom::thread;
-use loom_tests::{Bound, Twin, Woken, check, must_fail};
+use loom_tests::{FULL, Twin, Woken, check, must_fail};
 use loxley_core::doors::Clock;
 use loxley_core::doors::fault::How;
-use loxley_core::doors::park::{How as Place, Park, Prepared};
+use loxley_core::doors::park::{self, Park, Prepared};
 use loxley_core::doors::task::WakeList;
-use loxley_core::doors::timer::{Closed, Entry, Timers};
+use loxley_core::doors::timer::{Entry, Timers};
 
 fn timers() -> Arc<Timers> {
     Arc::new(Timers::new(Clock::manual(0)))
 }
 
-fn poll(
-    entry: &mut Pin<Box<Entry>>,
-    waker: &Waker,
-    timers: &Arc<Timers>,
-    at: u64,
-) -> Poll<Result<(), Closed>> {
-    let mut cx = Context::from_waker(waker);
-    entry.as_mut().poll(&mut cx, timers, true, at)
+fn expire(timers: &Timers, now: u64) {
+    let mut wakes = WakeList::new();
+    timers.expire(now, &mut wakes);
+    wakes.wake_all(|_| false, || {});
 }
 
-fn waiting(waker: &Waker, timers: &Arc<Timers>, at: u64) -> Pin<Box<Entry>> {
+fn expiring(timers: &Arc<Timers>, now: u64) -> thread::JoinHandle<()> {
+    let timers = timers.clone();
+    thread::spawn(move || expire(&timers, now))
+}
+
+fn poll(entry: &mut Pin<Box<Entry>>, timers: &Arc<Timers>, at: u64, waker: &Waker) -> bool {
+    let mut cx = Context::from_waker(waker);
+    match entry.as_mut().poll(&mut cx, timers, false, at) {
+        Poll::Pending => false,
+        Poll::Ready(fired) => {
+            fired.expect("nobody closes the wheel");
+            true
+        }
+    }
+}
+
+/// An entry that waits for the time 10.
+fn waiting(timers: &Arc<Timers>, waker: &Waker) -> Pin<Box<Entry>> {
     let mut entry = Box::pin(Entry::new());
-    assert!(poll(&mut entry, waker, timers, at).is_pending());
+    assert!(!poll(&mut entry, timers, 10, waker));
     entry
 }
 
-/// Fires what is due, wakes, and says how many fired.
-fn expire(timers: &Timers, now: u64) -> usize {
-    let mut wakes = WakeList::new();
-    let fired = timers.expire(now, &mut wakes);
-    wakes.wake_all(|_| true, || {});
-    fired
-}
-
-fn firing(timers: &Arc<Timers>) -> thread::JoinHandle<usize> {
-    let timers = timers.clone();
-    thread::spawn(move || expire(&timers, 5))
-}
-
-fn a_cancel_against_a_firing() {
-    let timers = timers();
-    let (_woken, waker) = Woken::new();
-    let (one, two) = (waiting(&waker, &timers, 1), waiting(&waker, &timers, 2));
-    let peer = firing(&timers);
-    drop(one);
-    drop(two);
-    assert!(peer.join().unwrap() <= 2);
-    assert_eq!(Arc::strong_count(&timers), 1);
-    assert_eq!(timers.next_deadline(), u64::MAX);
-}
-
-fn a_new_waker_against_a_firing() {
-    let timers = timers();
-    let (_first, old) = Woken::new();
-    let (woken, new) = Woken::new();
-    let mut entry = waiting(&old, &timers, 1);
-    let peer = firing(&timers);
-    // A lost wake is a deadlock.
-    while poll(&mut entry, &new, &timers, 1).is_pending() {
-        woken.wait();
+/// The timer fires while its task polls again, with another waker.
+fn a_poll_against_the_firing() {
+    let (timers, first, second) = (timers(), Woken::new(), Woken::new());
+    let mut entry = waiting(&timers, &first.1);
+    let firing = expiring(&timers, 10);
+    while !poll(&mut entry, &timers, 10, &second.1) {
+        second.0.wait();
+        thread::yield_now();
     }
     drop(entry);
-    assert_eq!(peer.join().unwrap(), 1);
+    firing.join().unwrap();
 }
 
-fn a_reset_against_a_firing() {
-    let (home, away) = (timers(), timers());
-    let (_woken, waker) = Woken::new();
-    let mut entry = waiting(&waker, &home, 1);
-    let peer = firing(&home);
-    entry.as_mut().reset(&away, true, 3);
-    let _ = poll(&mut entry, &waker, &away, 3);
-    assert!(peer.join().unwrap() <= 1);
-    assert_eq!(expire(&home, 5), 0, "it has left");
-    assert_eq!(expire(&away, 5), 1);
-    assert_eq!(poll(&mut entry, &waker, &away, 3), Poll::Ready(Ok(())));
+#[test]
+fn the_waker_stored_last_hears_of_the_firing() {
+    check(2, || a_poll_against_the_firing());
 }
 
-fn a_registration_against_the_close() {
+/// The timer fires while its future is dropped, which frees it; its neighbour in the same list fires for certain.
+fn a_drop_against_the_firing() {
+    let (timers, woken) = (timers(), Woken::new());
+    let entry = waiting(&timers, &Woken::new().1);
+    let mut neighbour = waiting(&timers, &woken.1);
+    let firing = expiring(&timers, 10);
+    drop(entry);
+    while !poll(&mut neighbour, &timers, 10, &woken.1) {
+        woken.0.wait();
+        thread::yield_now();
+    }
+    firing.join().unwrap();
+}
+
+#[test]
+fn a_dropped_timer_is_never_touched_again() {
+    check(2, || a_drop_against_the_firing());
+}
+
+/// The timer fires at 10 while it is moved to 1000, where it fires once and not before.
+fn a_reset_against_the_firing() {
+    let (timers, woken) = (timers(), Woken::new());
+    let mut entry = waiting(&timers, &woken.1);
+    let firing = expiring(&timers, 10);
+    entry.as_mut().reset(&timers, false, 1000);
+    assert!(
+        !poll(&mut entry, &timers, 1000, &woken.1),
+        "it fired before its time"
+    );
+    firing.join().unwrap();
+    assert!(
+        !poll(&mut entry, &timers, 1000, &woken.1),
+        "it fired before its time"
+    );
+    expire(&timers, 1000);
+    assert!(poll(&mut entry, &timers, 1000, &woken.1), "it did not fire");
+}
+
+#[test]
+fn a_timer_that_is_moved_fires_at_its_new_time_alone() {
+    check(FULL, || a_reset_against_the_firing());
+}
+
+/// A stranger registers an earlier deadline while the tenant goes to sleep until a later one.
+fn an_earlier_deadline(recheck: bool) {
     let timers = timers();
-    let (woken, waker) = Woken::new();
-    let mut entry = Box::pin(Entry::new());
-    let peer = {
+    let place = Arc::new(Park::futex_only());
+    timers.set_park(place.clone());
+    let mut late = Box::pin(Entry::new());
+    assert!(!poll(&mut late, &timers, 100, Waker::noop()));
+    let stranger = {
         let timers = timers.clone();
         thread::spawn(move || {
-            let mut wakes = WakeList::new();
-            timers.close(&mut wakes);
-            wakes.wake_all(|_| true, || {});
-        })
-    };
-    let end = loop {
-        match poll(&mut entry, &waker, &timers, 3) {
-            Poll::Ready(end) => break end,
-            Poll::Pending => woken.wait(),
-        }
-    };
-    assert_eq!(end, Err(Closed));
-    peer.join().unwrap();
-}
-
-/// The tenant goes to sleep while somebody else inserts an earlier deadline than any it knows.
-fn a_deadline_against_a_sleep() {
-    let timers = timers();
-    let park = Arc::new(Park::futex_only());
-    timers.set_park(park.clone());
-    let outside = {
-        let timers = timers.clone();
-        thread::spawn(move || {
-            let waker = Waker::noop();
             let mut entry = Box::pin(Entry::new());
-            let mut cx = Context::from_waker(waker);
-            assert!(entry.as_mut().poll(&mut cx, &timers, false, 7).is_pending());
+            assert!(!poll(&mut entry, &timers, 50, Waker::noop()));
             entry
         })
     };
-    while timers.next_deadline() != 7 {
-        if park.prepare(Place::Futex, timers.next_deadline()) == Prepared::Ready {
-            if timers.next_deadline() == u64::MAX {
-                park.sleep(None);
+    loop {
+        let until = timers.next_deadline();
+        if until == 50 {
+            break;
+        }
+        if place.prepare(park::How::Futex, until) == Prepared::Ready {
+            if !(recheck && timers.next_deadline() < until) {
+                place.sleep(None);
             }
-            park.finish();
+            place.finish();
         }
     }
-    drop(outside.join().unwrap());
+    drop(stranger.join().unwrap());
 }
 
 #[test]
-fn a_cancelled_timer_and_its_firing_agree() {
-    check(Bound::Full, || a_cancel_against_a_firing());
+fn an_earlier_deadline_wakes_a_sleeping_tenant() {
+    check(FULL, || an_earlier_deadline(true));
 }
 
-#[test]
-fn a_new_waker_and_a_firing_see_each_other() {
-    check(Bound::Short, || a_new_waker_against_a_firing());
-}
-
-#[test]
-fn a_reset_and_a_firing_agree() {
-    check(Bound::Short, || a_reset_against_a_firing());
-}
-
-#[test]
-fn a_registration_and_the_close_see_each_other() {
-    check(Bound::Short, || a_registration_against_the_close());
-}
-
-#[test]
-fn an_earlier_deadline_ends_the_tenants_sleep() {
-    check(Bound::Short, || a_deadline_against_a_sleep());
-}
-
-fn twin(file: &'static str, after: &'static str, line: &'static str, how: How) -> Option<Twin> {
+const fn twin(
+    file: &'static str,
+    after: &'static str,
+    line: &'static str,
+    how: How,
+) -> Option<Twin> {
     Some(Twin {
         file,
         after,
@@ -172,17 +162,55 @@ fn twin(file: &'static str, after: &'static str, line: &'static str, how: How) -
 }
 
 #[test]
-fn a_firing_that_is_not_said_before_the_waker_is_taken_loses_it() {
-    let twin = twin("timer/wheel.rs", "fn finish", "outcome | BUSY", How::Omit);
-    must_fail(twin, "maximum number of branches", Bound::Short, || {
-        a_new_waker_against_a_firing()
+fn twin_without_t4() {
+    let twin = twin(
+        "timer/wheel.rs",
+        "fn finish",
+        "link.word.store(outcome | BUSY",
+        How::Omit,
+    );
+    must_fail(twin, "deadlock", 2, || a_poll_against_the_firing());
+}
+
+#[test]
+fn twin_t5_that_publishes_nothing() {
+    let twin = twin(
+        "timer/wheel.rs",
+        "fn finish",
+        "link.word.store(outcome, ",
+        How::Weaken,
+    );
+    must_fail(twin, "Causality violation", 2, || {
+        a_drop_against_the_firing()
     });
 }
 
 #[test]
-fn a_nudge_without_its_fence_is_not_seen() {
-    let twin = twin("park.rs", "pub fn deadline_added", "fence(", How::Weaken);
-    must_fail(twin, "deadlock", Bound::Short, || {
-        a_deadline_against_a_sleep()
+fn twin_a_glance_instead_of_t5() {
+    let twin = twin(
+        "timer/wheel.rs",
+        "pub fn is_held",
+        "self.word.load",
+        How::Weaken,
+    );
+    must_fail(twin, "Causality violation", 2, || {
+        a_drop_against_the_firing()
     });
+}
+
+#[test]
+fn twin_without_t6() {
+    let twin = twin("timer.rs", "fn publish", "self.next.store", How::Omit);
+    must_fail(twin, "deadlock", FULL, || an_earlier_deadline(true));
+}
+
+#[test]
+fn twin_t1_without_its_fence() {
+    let twin = twin("park.rs", "pub fn deadline_added", "fence(", How::Weaken);
+    must_fail(twin, "deadlock", FULL, || an_earlier_deadline(true));
+}
+
+#[test]
+fn twin_without_the_sleepers_second_look() {
+    must_fail(None, "deadlock", FULL, || an_earlier_deadline(false));
 }
