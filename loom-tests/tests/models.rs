@@ -28,6 +28,8 @@ mod park;
 #[cfg(loxley_loom)]
 mod queue;
 #[cfg(loxley_loom)]
+mod readiness;
+#[cfg(loxley_loom)]
 mod slot;
 #[cfg(loxley_loom)]
 mod task_join;
