@@ -30,6 +30,8 @@ mod queue;
 #[cfg(loxley_loom)]
 mod readiness;
 #[cfg(loxley_loom)]
+mod shutdown;
+#[cfg(loxley_loom)]
 mod slot;
 #[cfg(loxley_loom)]
 mod task_join;
