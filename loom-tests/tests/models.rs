@@ -41,3 +41,5 @@ mod task_state;
 mod timer;
 #[cfg(loxley_loom)]
 mod waker_slot;
+#[cfg(loxley_loom)]
+mod worker;
