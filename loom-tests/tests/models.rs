@@ -18,6 +18,8 @@ fn the_models_need_a_build_of_their_own() {
 }
 
 #[cfg(loxley_loom)]
+mod alarm;
+#[cfg(loxley_loom)]
 mod blocking;
 #[cfg(loxley_loom)]
 mod idle;

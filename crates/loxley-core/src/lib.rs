@@ -83,6 +83,10 @@ pub mod doors {
     pub use crate::clock::Clock;
     pub use crate::primitive::{Condvar, Mutex, UnsafeCell, atomic, fault, thread};
 
+    pub mod alarm {
+        pub use crate::alarm::{Alarm, PERIOD};
+    }
+
     pub mod blocking {
         pub use crate::blocking::{BlockingPool, Config, Job, Refused};
     }
