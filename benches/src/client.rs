@@ -42,8 +42,8 @@ use crate::meter::{Meter, Sample, histogram, nanos, voluntary_switches};
 
 /// Puts the load on the server that this process runs at `address`, from a process of its own.
 ///
-/// The sample's processor time is this process's; the client's own is its figure `client_cpu_ns`. The figure `switches`
-/// is how often a thread of this process went to sleep, per operation.
+/// The sample's processor time is this process's; the client's own is its figure `client_cpu_ns`. The figure `late` counts
+/// answers after more than 20 ms, `switches` is how often a thread of this process went to sleep, per operation.
 ///
 /// # Errors
 ///
@@ -92,11 +92,13 @@ pub fn run(address: SocketAddr, load: &Load) -> io::Result<()> {
     println!("start");
     let meter = Meter::start();
     client.drive(load.duration)?;
+    let sample = meter.stop(client.latency.len());
+    let late = client.latency.count_between(nanos(LATE), u64::MAX);
     println!(
         "{}",
-        meter
-            .stop(client.latency.len())
+        sample
             .with_percentiles(&client.latency)
+            .with("late", late as f64)
     );
     Ok(())
 }
@@ -128,6 +130,8 @@ struct Connection {
     waiting: VecDeque<Instant>,
 }
 
+/// Answers that take longer are counted as late.
+const LATE: Duration = Duration::from_millis(20);
 /// The token of the timer in the poller; connections have their index.
 const TIMER: u64 = u64::MAX;
 

@@ -161,12 +161,12 @@ pub struct Row {
 }
 
 impl Row {
-    /// The workload on the runtime of that name.
+    /// The workload on the runtime of that name, or of which that is a variant.
     #[must_use]
     pub fn form(&self, runtime: &str) -> Option<Form> {
         self.forms
             .iter()
-            .find(|(name, _)| *name == runtime)
+            .find(|(name, _)| *name == crate::runtimes::base(runtime))
             .map(|(_, form)| *form)
     }
 }
@@ -192,6 +192,15 @@ pub fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> 
     Ok(socket.into())
 }
 
+/// Threads that stood in for stuck workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rescue {
+    /// Started since the beginning.
+    pub started: u64,
+    /// There now.
+    pub present: u64,
+}
+
 /// A runtime under test. The functions without `self` are called on its workers.
 pub trait Runtime: Send + Sync + Sized + 'static {
     /// The handle of a spawned task.
@@ -199,6 +208,11 @@ pub trait Runtime: Send + Sync + Sized + 'static {
 
     /// Starts it with that many workers.
     fn start(workers: usize) -> Self;
+
+    /// What it did so far against workers that are stuck, if it does anything and says so.
+    fn rescue(&self) -> Option<Rescue> {
+        None
+    }
 
     /// Spawns `main` and waits for it on this thread, which does no work of the runtime meanwhile.
     fn run<F>(&self, main: F) -> F::Output

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p benches -- rivals [ROW ..] [--runs N] [--workers N] [--amount N] [--with RUNTIME] [--only RUNTIME,..]
+//! cargo run --release -p benches -- rescue [CASE ..] [--runs N]
 //! cargo run --release -p benches -- instructions [ROW ..]
 //! cargo run --release -p benches -- one ROW RUNTIME [--workers N] [--amount N] [--no-warm-up]
 //! ```
@@ -14,6 +15,7 @@
 //! | [`rows`] | one module per family of questions |
 //! | [`client`], [`raw`] | the load of the socket rows, and the epoll loop that is their limit |
 //! | [`stats`], [`report`] | medians and intervals; the driver that alternates processes, and its table |
+//! | [`rescue`] | what a stuck worker does to others: cases, bars and verdicts |
 //! | [`instructions`] | instructions per operation, counted by callgrind |
 //!
 //! Deliberately absent: a gate on time. Time is compared side by side or not at all; what may fail a build is counted.
@@ -24,6 +26,7 @@ pub mod instructions;
 pub mod meter;
 pub mod raw;
 pub mod report;
+pub mod rescue;
 pub mod rows;
 pub mod runtimes;
 pub mod stats;

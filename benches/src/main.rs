@@ -7,11 +7,13 @@ use std::time::Duration;
 use bench_rows::client::{self, Load};
 use bench_rows::harness::{Amount, Plan};
 use bench_rows::report::{self, Rivals};
-use bench_rows::{instructions, rows};
+use bench_rows::{instructions, rescue, rows, runtimes};
 
 const USAGE: &str = "\
 benches rivals [ROW ..] [--runs N] [--workers N] [--amount N] [--with RUNTIME] [--only RUNTIME,..]
     alternates processes of loxley and its rivals and prints medians, spread and paired ratios
+benches rescue [CASE ..] [--runs N] [--workers N] [--only RUNTIME,..]
+    shows what a stuck worker does to others, with the bars beside the figures
 benches instructions [ROW ..] [--only RUNTIME,..]
     counts instructions per operation with callgrind
 benches one ROW RUNTIME [--workers N] [--amount N] [--no-warm-up]
@@ -39,6 +41,11 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
     };
     match mode.as_str() {
         "rivals" => rivals(&Options::parse(rest)?),
+        "rescue" => {
+            let options = Options::parse(rest)?;
+            let rivals = options.rivals(options.only.clone(), false);
+            delivered(rescue::run(&rivals))
+        }
         "instructions" => {
             let options = Options::parse(rest)?;
             let runtimes = options.runtimes(&report::RUNTIMES);
@@ -56,7 +63,8 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
             Ok(ExitCode::SUCCESS)
         }
         "list" => {
-            rows::all().for_each(|row| println!("{:<16} {}", row.name, row.question));
+            let every = rows::all().chain(rows::rescue::rows());
+            every.for_each(|row| println!("{:<16} {}", row.name, row.question));
             Ok(ExitCode::SUCCESS)
         }
         _ => Err(USAGE.to_owned()),
@@ -64,18 +72,15 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
 }
 
 fn rivals(options: &Options) -> Result<ExitCode, String> {
-    let rivals = Rivals {
-        rows: options.words.clone(),
-        runs: options.runs,
-        workers: options.workers,
-        amount: options.amount,
-        runtimes: options.runtimes(&report::RUNTIMES),
-    };
-    let delivered = report::run(&rivals).map_err(|error| error.to_string())?;
-    Ok(if delivered {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    let rivals = options.rivals(options.runtimes(&report::RUNTIMES), true);
+    delivered(report::run(&rivals))
+}
+
+/// What a run that printed its table means for the shell.
+fn delivered(run: std::io::Result<bool>) -> Result<ExitCode, String> {
+    Ok(match run.map_err(|error| error.to_string())? {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     })
 }
 
@@ -87,6 +92,7 @@ fn one(options: &Options) -> Result<ExitCode, String> {
     let form = row
         .form(runtime)
         .ok_or(format!("{} does not run on {runtime}", row.name))?;
+    runtimes::be(runtime);
     thread::spawn(|| {
         thread::sleep(PATIENCE);
         eprintln!("nothing after {PATIENCE:?}: stuck");
@@ -152,6 +158,17 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    fn rivals(&self, runtimes: Vec<String>, twice: bool) -> Rivals {
+        Rivals {
+            rows: self.words.clone(),
+            runs: self.runs,
+            workers: self.workers,
+            amount: self.amount,
+            runtimes,
+            twice,
+        }
     }
 
     /// Those asked for, or the usual ones and those asked for besides.

@@ -19,12 +19,16 @@ mod table;
 use std::io::{self, Write as _};
 use std::process::Command;
 
-use machine::{Load, heading};
+use machine::Load;
+pub(crate) use machine::heading;
+pub(crate) use table::spread_cell;
 use table::{sign, table};
 
 use crate::harness::{Metric, Row};
 use crate::meter::Sample;
+use crate::rescue::program_with_options;
 use crate::rows;
+use crate::runtimes::WITH_OPTIONS;
 use crate::stats::{Interval, bootstrap, paired_ratios};
 
 /// What `rivals` was asked for.
@@ -40,6 +44,8 @@ pub struct Rivals {
     pub amount: Option<u64>,
     /// Runtimes that take turns.
     pub runtimes: Vec<String>,
+    /// Whether loxley has two turns, to be compared with itself.
+    pub twice: bool,
 }
 
 /// The runtimes that take turns unless others are asked for.
@@ -113,11 +119,11 @@ pub fn chosen(names: &[String]) -> io::Result<Vec<&'static Row>> {
 
 /// One column: a runtime's samples, round by round.
 #[derive(Debug)]
-struct Turn {
-    label: String,
+pub(crate) struct Turn {
+    pub(crate) label: String,
     runtime: String,
     samples: Vec<Option<Sample>>,
-    failures: Vec<String>,
+    pub(crate) failures: Vec<String>,
 }
 
 impl Turn {
@@ -130,7 +136,7 @@ impl Turn {
         }
     }
 
-    fn values(&self, metric: &Metric) -> Vec<Option<f64>> {
+    pub(crate) fn values(&self, metric: &Metric) -> Vec<Option<f64>> {
         self.samples
             .iter()
             .map(|sample| sample.as_ref().and_then(|sample| metric.of(sample)))
@@ -138,7 +144,8 @@ impl Turn {
     }
 }
 
-fn take_turns(row: &Row, options: &Rivals) -> Vec<Turn> {
+/// Lets all contenders run the row in turns.
+pub(crate) fn take_turns(row: &Row, options: &Rivals) -> Vec<Turn> {
     let mut turns = Vec::new();
     for runtime in options
         .runtimes
@@ -146,7 +153,7 @@ fn take_turns(row: &Row, options: &Rivals) -> Vec<Turn> {
         .filter(|runtime| row.form(runtime).is_some())
     {
         turns.push(Turn::new(runtime, runtime));
-        if runtime == OURS {
+        if runtime == OURS && options.twice {
             turns.push(Turn::new("loxley again", runtime)); // D3
         }
     }
@@ -176,7 +183,11 @@ fn take_turns(row: &Row, options: &Rivals) -> Vec<Turn> {
 
 /// Runs one process.
 fn one(row: &Row, runtime: &str, options: &Rivals) -> Result<Sample, String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let program = if runtime == WITH_OPTIONS {
+        program_with_options()?
+    } else {
+        std::env::current_exe().map_err(|error| error.to_string())?
+    };
     let mut command = Command::new(program);
     command.args([
         "one",

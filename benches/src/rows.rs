@@ -6,6 +6,7 @@ pub mod channels;
 pub mod echo;
 pub mod http;
 pub mod memory;
+pub mod rescue;
 pub mod spawn;
 pub mod timers;
 pub mod wake;
@@ -13,7 +14,7 @@ pub mod yields;
 
 use crate::harness::Row;
 
-/// Every row, in the order in which they are run.
+/// Every row of `rivals`, in the order in which they are run.
 pub fn all() -> impl Iterator<Item = &'static Row> {
     [
         spawn::ROWS,
@@ -29,10 +30,10 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
     .flatten()
 }
 
-/// The row of that name.
+/// The row of that name, the cases of `rescue` included.
 #[must_use]
 pub fn named(name: &str) -> Option<&'static Row> {
-    all().find(|row| row.name == name)
+    all().chain(rescue::rows()).find(|row| row.name == name)
 }
 
 #[cfg(test)]
@@ -42,12 +43,13 @@ mod row_table {
 
     #[test]
     fn names_are_unique_and_every_row_has_a_question_a_figure_and_a_rival() {
-        let mut names: Vec<_> = all().map(|row| row.name).collect();
+        let every = || all().chain(rescue::rows());
+        let mut names: Vec<_> = every().map(|row| row.name).collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count);
-        for row in all() {
+        for row in every() {
             assert!(row.question.ends_with('?'), "{} asks nothing", row.name);
             assert!(!row.metrics.is_empty(), "{} shows nothing", row.name);
             assert!(row.form("tokio").is_some(), "{} has no rival", row.name);

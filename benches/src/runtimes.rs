@@ -7,6 +7,10 @@
 //!   `block_on`, which is what `smol::spawn` does with `SMOL_THREADS`, less the list of live tasks.
 //! - **smol_global**: the same with the plain `Executor` of `smol::spawn`; left out unless asked for.
 //!
+//! Two of them have a *variant*, named after a sign: **loxley-rescue** is loxley without the rescue of stuck workers, and
+//! **tokio+options** is tokio with eager driver hand-off and without LIFO slots, which needs a program of its own, see
+//! [`crate::rescue`].
+//!
 //! The thread that waits for a result uses a plain parking `block_on`: smol's own would also poll
 //! for sockets there, as one worker more than the others have.
 
@@ -18,14 +22,66 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use async_executor::{Executor, StaticExecutor};
+use hyper_util::rt::TokioIo;
+#[cfg(feature = "loxley")]
+use loxley::hyper::LoxleyIo;
 use smol::future::FutureExt as _;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::harness::{Net, Runtime};
+use crate::harness::{Net, Rescue, Runtime};
+
+/// The name of loxley without rescue.
+pub const WITHOUT_RESCUE: &str = "loxley-rescue";
+/// The name of tokio with its unstable options.
+pub const WITH_OPTIONS: &str = "tokio+options";
+
+/// What this process measures, if it was told so.
+static CONTENDER: OnceLock<String> = OnceLock::new();
+
+/// Says once, before any runtime starts, which variant the builders below make.
+pub fn be(contender: &str) {
+    let _ = CONTENDER.set(contender.to_owned());
+}
+
+fn is(contender: &str) -> bool {
+    CONTENDER.get().is_some_and(|own| own == contender)
+}
+
+/// The name without the sign of a variant and what follows.
+#[must_use]
+pub fn base(contender: &str) -> &str {
+    contender.split(['-', '+']).next().unwrap_or(contender)
+}
+
+#[cfg(feature = "loxley")]
+fn configure_loxley(builder: &mut loxley::runtime::Builder) {
+    builder.rescue(!is(WITHOUT_RESCUE));
+}
+
+fn configure_tokio(builder: &mut tokio::runtime::Builder) {
+    #[cfg(tokio_unstable)]
+    if is(WITH_OPTIONS) {
+        builder.enable_eager_driver_handoff().disable_lifo_slot();
+    }
+    #[cfg(not(tokio_unstable))]
+    {
+        let _ = builder;
+        assert!(!is(WITH_OPTIONS), "this program was built without them");
+    }
+}
+
+#[cfg(feature = "loxley")]
+fn rescue_of_loxley(runtime: &loxley::runtime::Runtime) -> Option<Rescue> {
+    let metrics = runtime.metrics();
+    Some(Rescue {
+        started: metrics.rescue_spares_asleep_count() + metrics.rescue_spares_computing_count(),
+        present: metrics.num_rescue_threads() as u64,
+    })
+}
 
 /// Implements the traits for a runtime whose API is tokio's.
 macro_rules! tokio_shaped {
-    ($name:ident, $root:ident, $doc:literal) => {
+    ($name:ident, $root:ident, $configure:expr, $rescue:expr, $hyper:ident, $doc:literal) => {
         #[doc = $doc]
         #[derive(Debug)]
         pub struct $name($root::runtime::Runtime);
@@ -35,13 +91,12 @@ macro_rules! tokio_shaped {
 
             fn start(workers: usize) -> Self {
                 let mut builder = $root::runtime::Builder::new_multi_thread();
-                Self(
-                    builder
-                        .worker_threads(workers)
-                        .enable_all()
-                        .build()
-                        .expect("the runtime starts"),
-                )
+                $configure(builder.worker_threads(workers).enable_all());
+                Self(builder.build().expect("the runtime starts"))
+            }
+
+            fn rescue(&self) -> Option<Rescue> {
+                $rescue(&self.0)
             }
 
             fn run<F>(&self, main: F) -> F::Output
@@ -111,69 +166,54 @@ macro_rules! tokio_shaped {
                     .expect("the workload does not panic")
             }
         }
+
+        impl Net for $name {
+            type Listener = $root::net::TcpListener;
+            type Stream = $root::net::TcpStream;
+            type Hyper = $hyper<$root::net::TcpStream>;
+
+            fn listener(listener: TcpListener) -> io::Result<Self::Listener> {
+                $root::net::TcpListener::from_std(listener)
+            }
+
+            async fn accept(listener: &Self::Listener) -> io::Result<Self::Stream> {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            }
+
+            async fn read(stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
+                $root::io::AsyncReadExt::read(stream, buffer).await
+            }
+
+            async fn write_all(stream: &mut Self::Stream, data: &[u8]) -> io::Result<()> {
+                $root::io::AsyncWriteExt::write_all(stream, data).await
+            }
+
+            fn hyper(stream: Self::Stream) -> Self::Hyper {
+                $hyper::new(stream)
+            }
+        }
     };
 }
 
 #[cfg(feature = "loxley")]
-tokio_shaped!(Loxley, loxley, "The runtime of this repository.");
-tokio_shaped!(Tokio, tokio, "tokio's multi-thread runtime.");
-
-impl Net for Tokio {
-    type Listener = tokio::net::TcpListener;
-    type Stream = tokio::net::TcpStream;
-    type Hyper = hyper_util::rt::TokioIo<tokio::net::TcpStream>;
-
-    fn listener(listener: TcpListener) -> io::Result<Self::Listener> {
-        tokio::net::TcpListener::from_std(listener)
-    }
-
-    async fn accept(listener: &Self::Listener) -> io::Result<Self::Stream> {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-
-    async fn read(stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
-        tokio::io::AsyncReadExt::read(stream, buffer).await
-    }
-
-    async fn write_all(stream: &mut Self::Stream, data: &[u8]) -> io::Result<()> {
-        tokio::io::AsyncWriteExt::write_all(stream, data).await
-    }
-
-    fn hyper(stream: Self::Stream) -> Self::Hyper {
-        hyper_util::rt::TokioIo::new(stream)
-    }
-}
-
-#[cfg(feature = "loxley")]
-impl Net for Loxley {
-    type Listener = loxley::net::TcpListener;
-    type Stream = loxley::net::TcpStream;
-    type Hyper = loxley::hyper::LoxleyIo<loxley::net::TcpStream>;
-
-    fn listener(listener: TcpListener) -> io::Result<Self::Listener> {
-        loxley::net::TcpListener::from_std(listener)
-    }
-
-    async fn accept(listener: &Self::Listener) -> io::Result<Self::Stream> {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-
-    async fn read(stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
-        loxley::io::AsyncReadExt::read(stream, buffer).await
-    }
-
-    async fn write_all(stream: &mut Self::Stream, data: &[u8]) -> io::Result<()> {
-        loxley::io::AsyncWriteExt::write_all(stream, data).await
-    }
-
-    fn hyper(stream: Self::Stream) -> Self::Hyper {
-        loxley::hyper::LoxleyIo::new(stream)
-    }
-}
+tokio_shaped!(
+    Loxley,
+    loxley,
+    configure_loxley,
+    rescue_of_loxley,
+    LoxleyIo,
+    "The runtime of this repository."
+);
+tokio_shaped!(
+    Tokio,
+    tokio,
+    configure_tokio,
+    |_| None,
+    TokioIo,
+    "tokio's multi-thread runtime."
+);
 
 /// Implements the traits for smol over one of its two executors.
 macro_rules! smol_shaped {

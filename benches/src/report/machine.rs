@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::Rivals;
 
 /// Who measures what, where, and how to read it.
-pub(super) fn heading(options: &Rivals) -> String {
+pub(crate) fn heading(options: &Rivals) -> String {
     let mut text = String::new();
     let now = [
         ("commit", commit()),

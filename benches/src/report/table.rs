@@ -53,7 +53,8 @@ pub(super) fn table(row: &Row, options: &Rivals, turns: &[Turn], foreign: Option
     text
 }
 
-fn spread_cell(values: &[Option<f64>]) -> String {
+/// Median, least and greatest of the values there are.
+pub(crate) fn spread_cell(values: &[Option<f64>]) -> String {
     let values: Vec<f64> = values.iter().copied().flatten().collect();
     spread(&values).map_or("failed".to_owned(), |spread| {
         format!(
