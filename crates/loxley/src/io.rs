@@ -25,6 +25,7 @@ mod read_ext;
 mod read_to;
 mod split;
 mod take_chain;
+pub mod unix;
 mod write_ext;
 
 pub use loxley_core::io::{Interest, Ready};
@@ -49,7 +50,9 @@ pub use self::split::{ReadHalf, WriteHalf, split};
 pub use self::take_chain::{Chain, Take};
 pub use self::write_ext::AsyncWriteExt;
 
-pub(crate) use self::read_buf::{Receive, recv_buf, retry};
+pub(crate) use self::read_buf::{
+    Receive, fill_zeroed, read_fd_buf, recv_buf, recv_buf_from, recv_datagram, retry,
+};
 
 /// The futures of the extension traits. They are made by their methods only.
 pub mod ext {

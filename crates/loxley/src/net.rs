@@ -10,9 +10,29 @@
 //! vain. Interrupted calls are repeated.
 
 mod addr;
+mod halves;
+mod methods;
 mod os;
 pub mod tcp;
+mod traits;
+mod transfer;
+mod udp;
+pub mod unix;
+
+use std::io;
 
 pub use self::addr::{ToSocketAddrs, lookup_host};
 #[doc(no_inline)]
 pub use self::tcp::{TcpListener, TcpSocket, TcpStream};
+pub use self::udp::UdpSocket;
+#[doc(no_inline)]
+pub use self::unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};
+
+/// Whether a `connect` that did not succeed at once goes on by itself. A signal does not end it either.
+fn under_way(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error())
+        || matches!(
+            error.kind(),
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+        )
+}

@@ -24,12 +24,13 @@
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
 use bytes::buf::UninitSlice;
-use socket2::SockRef;
+use socket2::{SockAddr, SockRef};
 
 use super::AsyncRead;
 
@@ -335,8 +336,18 @@ pub(crate) fn recv_buf<B: BufMut + ?Sized>(
     if !buf.has_remaining_mut() {
         return Ok(0);
     }
+    recv_datagram(socket, buf, receive)
+}
+
+/// As [`recv_buf`], and a buffer without room takes an empty piece of a datagram: the rest of it is lost.
+#[inline]
+pub(crate) fn recv_datagram<B: BufMut + ?Sized>(
+    socket: &SockRef<'_>,
+    buf: &mut B,
+    receive: Receive,
+) -> io::Result<usize> {
     // SAFETY: the system writes values and nothing else.
-    let memory = unsafe { buf.chunk_mut().as_uninit_slice_mut() };
+    let memory = unsafe { chunk(buf) };
     let n = retry(|| match receive {
         Receive::Take => socket.recv(memory),
         Receive::Peek => socket.peek(memory),
@@ -344,6 +355,68 @@ pub(crate) fn recv_buf<B: BufMut + ?Sized>(
     // SAFETY: the system has written `n` bytes at the start of the chunk.
     unsafe { buf.advance_mut(n) };
     Ok(n)
+}
+
+/// As [`recv_datagram`], and says where the bytes come from.
+pub(crate) fn recv_buf_from<B: BufMut + ?Sized>(
+    socket: &SockRef<'_>,
+    buf: &mut B,
+    receive: Receive,
+) -> io::Result<(usize, SockAddr)> {
+    // SAFETY: the system writes values and nothing else.
+    let memory = unsafe { chunk(buf) };
+    let (n, from) = retry(|| match receive {
+        Receive::Take => socket.recv_from(memory),
+        Receive::Peek => socket.peek_from(memory),
+    })?;
+    // SAFETY: the system has written `n` bytes at the start of the chunk.
+    unsafe { buf.advance_mut(n) };
+    Ok((n, from))
+}
+
+/// One `read` of a descriptor that is no socket into a [`BufMut`], as [`recv_buf`].
+pub(crate) fn read_fd_buf<B: BufMut + ?Sized>(
+    fd: BorrowedFd<'_>,
+    buf: &mut B,
+) -> io::Result<usize> {
+    if !buf.has_remaining_mut() {
+        return Ok(0);
+    }
+    // SAFETY: the system writes values and nothing else.
+    let memory = unsafe { chunk(buf) };
+    let n = retry(|| Ok(rustix::io::read(fd, &mut *memory)?.0.len()))?;
+    // SAFETY: the system has written `n` bytes at the start of the chunk.
+    unsafe { buf.advance_mut(n) };
+    Ok(n)
+}
+
+/// Zeroes the room at hand of a [`BufMut`], lets `f` fill a part of it, and counts that part: for readers of the
+/// standard library, which want memory that was written.
+pub(crate) fn fill_zeroed<B: BufMut + ?Sized, R>(
+    buf: &mut B,
+    f: impl FnOnce(&mut [u8]) -> io::Result<(usize, R)>,
+) -> io::Result<(usize, R)> {
+    // SAFETY: a `ReadBuf` never makes bytes uninitialised (rule 2).
+    let mut memory = ReadBuf::uninit(unsafe { chunk(buf) });
+    let (n, more) = f(memory.initialize_unfilled())?;
+    memory.advance(n);
+    // SAFETY: all of the chunk was zeroed, and it has at least `n` bytes: `advance` has checked it.
+    unsafe { buf.advance_mut(n) };
+    Ok((n, more))
+}
+
+/// The room at hand; none at all if the buffer is full.
+///
+/// # Safety
+///
+/// The caller must not make initialised bytes uninitialised.
+#[inline]
+unsafe fn chunk<B: BufMut + ?Sized>(buf: &mut B) -> &mut [MaybeUninit<u8>] {
+    if !buf.has_remaining_mut() {
+        return &mut [];
+    }
+    // SAFETY: the caller's promise is the one that is asked for.
+    unsafe { buf.chunk_mut().as_uninit_slice_mut() }
 }
 
 /// What [`recv_buf`] does with the bytes in the socket.

@@ -59,6 +59,21 @@ pub(super) fn resolve<T: ToSocketAddrs>(host: T) -> sealed::Resolving {
     host.resolve(sealed::Internal)
 }
 
+/// The first success over all addresses, or the last error.
+pub(super) async fn first_of<A: ToSocketAddrs, R>(
+    addr: A,
+    mut f: impl FnMut(SocketAddr) -> io::Result<R>,
+) -> io::Result<R> {
+    let mut last = None;
+    for address in resolve(addr).await? {
+        match f(address) {
+            Ok(result) => return Ok(result),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(no_address))
+}
+
 /// Nothing went wrong, but there was no address to try either.
 pub(super) fn no_address() -> io::Error {
     io::Error::new(

@@ -11,17 +11,17 @@
 //! An error of `accept`, such as too many open files, is the caller's to see; it changes nothing about the
 //! listener, whose next `accept` asks the system again.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll, ready};
 
 use loxley_core::io::{Direction, Interest, Source};
 
 use super::{TcpSocket, TcpStream};
 use crate::net::addr::{self, ToSocketAddrs};
+use crate::net::methods::std_methods;
 use crate::net::os;
+use crate::net::traits::impl_descriptor;
 use crate::runtime::Handle;
 
 /// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
@@ -66,7 +66,7 @@ impl TcpListener {
     ///
     /// Outside a runtime, and in one without [`enable_io`](crate::runtime::Builder::enable_io).
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
-        first_of(addr, |address| {
+        addr::first_of(addr, |address| {
             let socket = TcpSocket::for_address(address)?;
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
@@ -117,7 +117,7 @@ impl TcpListener {
     /// ```
     pub async fn bind_per_worker<A: ToSocketAddrs>(addr: A) -> io::Result<Vec<TcpListener>> {
         let workers = Handle::current().metrics().num_workers();
-        first_of(addr, |mut address| {
+        addr::first_of(addr, |mut address| {
             let mut listeners = Vec::with_capacity(workers);
             for worker in 0..workers {
                 let socket = TcpSocket::for_address(address)?;
@@ -164,29 +164,7 @@ impl TcpListener {
         Poll::Ready(self.adopt(accepted))
     }
 
-    /// Takes over a listener of the standard library and makes it non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses to.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime, and in one without [`enable_io`](crate::runtime::Builder::enable_io).
-    #[track_caller]
-    pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-        listener.set_nonblocking(true)?;
-        TcpListener::new(listener)
-    }
-
-    /// The listener of the standard library; it stays non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses to end the registration.
-    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
-        self.source.into_inner()
-    }
+    std_methods!(std::net::TcpListener);
 
     /// The address that it listens on, with the port that the system has chosen.
     ///
@@ -216,7 +194,7 @@ impl TcpListener {
     }
 
     #[track_caller]
-    pub(super) fn new(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    pub(super) fn from_nonblocking(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         Ok(TcpListener {
             source: Source::new(listener)?,
             worker: None,
@@ -235,44 +213,4 @@ fn accept_one(listener: &std::net::TcpListener) -> io::Result<(std::net::TcpStre
     crate::io::retry(|| os::accept(listener))
 }
 
-/// The first success over all addresses, or the last error.
-async fn first_of<A: ToSocketAddrs, R>(
-    addr: A,
-    mut f: impl FnMut(SocketAddr) -> io::Result<R>,
-) -> io::Result<R> {
-    let mut last = None;
-    for address in addr::resolve(addr).await? {
-        match f(address) {
-            Ok(result) => return Ok(result),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(addr::no_address))
-}
-
-impl TryFrom<std::net::TcpListener> for TcpListener {
-    type Error = io::Error;
-
-    /// As [`TcpListener::from_std`].
-    fn try_from(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-        TcpListener::from_std(listener)
-    }
-}
-
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.source.get_ref().as_fd()
-    }
-}
-
-impl AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.source.get_ref().as_raw_fd()
-    }
-}
-
-impl fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.get_ref().fmt(f)
-    }
-}
+impl_descriptor!(TcpListener, std::net::TcpListener);

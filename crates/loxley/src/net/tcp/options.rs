@@ -28,15 +28,6 @@ impl TcpStream {
         self.std().peer_addr()
     }
 
-    /// Takes the error that the system holds for this socket (`SO_ERROR`).
-    ///
-    /// # Errors
-    ///
-    /// If the system does not answer; the outer one.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.std().take_error()
-    }
-
     /// Whether small writes are sent at once (`TCP_NODELAY`).
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{TcpListener, TcpStream};
+use crate::net::under_way;
 
 /// A TCP socket whose options are set before it [listens](TcpSocket::listen) or
 /// [connects](TcpSocket::connect).
@@ -173,6 +174,28 @@ impl TcpSocket {
         self.inner.set_linger(Some(Duration::ZERO))
     }
 
+    /// The old name of `tos_v4`.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not answer.
+    #[deprecated = "`tos` is called `tos_v4` now"]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub fn tos(&self) -> io::Result<u32> {
+        self.tos_v4()
+    }
+
+    /// The old name of `set_tos_v4`.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    #[deprecated = "`set_tos` is called `set_tos_v4` now"]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub fn set_tos(&self, tos: u32) -> io::Result<()> {
+        self.set_tos_v4(tos)
+    }
+
     /// Gets the network device that the socket is bound to; `None`: any.
     ///
     /// # Errors
@@ -240,7 +263,7 @@ impl TcpSocket {
     /// Dropping the future closes the socket.
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
         match self.inner.connect(&addr.into()) {
-            Ok(()) => TcpStream::connected(self.inner.into()),
+            Ok(()) => TcpStream::from_nonblocking(self.inner.into()),
             Err(error) if under_way(&error) => TcpStream::connecting(self.inner.into()).await,
             Err(error) => Err(error),
         }
@@ -257,7 +280,11 @@ impl TcpSocket {
     /// Outside a runtime, and in one without [`enable_io`](crate::runtime::Builder::enable_io).
     #[track_caller]
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
-        TcpListener::new(self.into_listener(backlog)?)
+        TcpListener::from_nonblocking(self.into_listener(backlog)?)
+    }
+
+    pub(in crate::net) fn from_socket(inner: Socket) -> TcpSocket {
+        TcpSocket { inner }
     }
 
     pub(super) fn for_address(address: SocketAddr) -> io::Result<TcpSocket> {
@@ -282,15 +309,6 @@ impl TcpSocket {
         };
         Ok(TcpSocket { inner })
     }
-}
-
-/// Whether a `connect` that did not succeed at once goes on by itself. A signal does not end it either.
-fn under_way(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error())
-        || matches!(
-            error.kind(),
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-        )
 }
 
 fn clamp(size: usize) -> u32 {

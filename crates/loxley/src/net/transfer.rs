@@ -10,7 +10,7 @@
 //!    `bytes_already_received_are_delivered_before_eof` and `bytes_already_received_are_delivered_before_a_reset`).
 
 use std::io;
-use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use loxley_core::io::{Direction, Source};
@@ -31,11 +31,11 @@ impl Moved {
 
 /// Does `f` until it moves bytes or fails, or waits for readiness. Takes part in the budget.
 #[inline]
-pub(super) fn poll_transfer(
-    source: &Source<TcpStream>,
+pub(super) fn poll_transfer<T: AsFd>(
+    source: &Source<T>,
     cx: &mut Context<'_>,
     direction: Direction,
-    mut f: impl FnMut(&TcpStream) -> io::Result<Moved>,
+    mut f: impl FnMut(&T) -> io::Result<Moved>,
 ) -> Poll<io::Result<usize>> {
     source.poll_transfer(cx, direction, |stream| {
         let moved = f(stream)?;
