@@ -1,6 +1,6 @@
 //! What `AsyncFd` promises.
 
-mod support;
+mod kit;
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -9,9 +9,9 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
+use kit::{on_every_runtime, poll_once};
 use loxley::io::unix::AsyncFd;
 use loxley::io::{Interest, Ready};
-use support::{on_every_runtime, poll_once};
 
 fn pair() -> (AsyncFd<UnixStream>, UnixStream) {
     let (near, far) = UnixStream::pair().unwrap();

@@ -1,14 +1,14 @@
 //! What pipes promise.
 
-mod support;
+mod kit;
 
 use std::fs::File;
 use std::io::ErrorKind;
 
+use kit::{Folder, on_every_runtime, poll_once};
 use loxley::io::{AsyncReadExt, AsyncWriteExt};
 use loxley::net::unix::pipe::{self, OpenOptions};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use support::{Folder, on_every_runtime, poll_once};
 
 fn named_pipe(folder: &Folder) -> std::path::PathBuf {
     let path = folder.join("fifo");

@@ -1,15 +1,15 @@
 //! What a UDP socket promises.
 
-mod support;
+mod kit;
 
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
+use kit::{on_every_runtime, poll_once};
 use loxley::io::{Interest, ReadBuf};
 use loxley::net::UdpSocket;
-use support::{on_every_runtime, poll_once};
 
 async fn pair() -> (UdpSocket, UdpSocket) {
     let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();

@@ -1,15 +1,15 @@
 //! What unix sockets promise.
 
-mod support;
+mod kit;
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
 
+use kit::{Folder, on_every_runtime, poll_once};
 use loxley::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use loxley::net::{TcpSocket, UnixDatagram, UnixListener, UnixSocket, UnixStream};
-use support::{Folder, on_every_runtime, poll_once};
 
 #[test]
 fn a_listener_hands_out_connected_streams() {
