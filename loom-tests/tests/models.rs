@@ -32,9 +32,15 @@ mod queue;
 #[cfg(loxley_loom)]
 mod readiness;
 #[cfg(loxley_loom)]
+mod rescue;
+#[cfg(loxley_loom)]
 mod shutdown;
 #[cfg(loxley_loom)]
 mod slot;
+#[cfg(loxley_loom)]
+mod spare;
+#[cfg(loxley_loom)]
+mod station;
 #[cfg(loxley_loom)]
 mod task_join;
 #[cfg(loxley_loom)]

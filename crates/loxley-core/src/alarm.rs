@@ -19,6 +19,8 @@
 //!
 //! At low load with a period of half a millisecond this costs one system call per turn and no context switch; beyond two
 //! milliseconds, two calls.
+//!
+//! Checked by `loom-tests/tests/alarm.rs`.
 
 use std::fmt;
 

@@ -118,6 +118,12 @@ pub mod doors {
     }
 
     pub mod worker {
-        pub use crate::worker::{Config, Interrupt, Scheduler, Station, Step, Task, Worker};
+        pub use crate::worker::{
+            Config, Interrupt, Scheduler, Seat, Station, Step, Task, Worker, block_in_place,
+        };
+    }
+
+    pub mod shutdown {
+        pub use crate::runtime::doors::Threads;
     }
 }

@@ -22,6 +22,12 @@ pub use io::Source;
 pub use metrics::RuntimeMetrics;
 pub use time::Sleep;
 
+/// For the models.
+#[cfg(loxley_loom)]
+pub(crate) mod doors {
+    pub use super::shutdown::Threads;
+}
+
 use crate::primitive::Arc;
 use crate::task::JoinHandle;
 use crate::worker;

@@ -97,8 +97,12 @@ impl Condvar {
         guard.0 = Some(self.0.wait(inner).unwrap());
     }
 
-    /// Waits without a limit: loom has no time, a time-out must be an event of its own in the model.
-    pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) -> WaitTimeoutResult {
+    /// Waits without a limit: loom has no time, a time-out must be an event of its own in the model. No time at all
+    /// is over at once.
+    pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, limit: Duration) -> WaitTimeoutResult {
+        if limit.is_zero() {
+            return WaitTimeoutResult(true);
+        }
         self.wait(guard);
         WaitTimeoutResult(false)
     }

@@ -17,7 +17,7 @@
 //! Nothing is freed here: the shared part lives as long as any task's cell (rule 2 of `task/owned.rs`) and any
 //! handle, so a worker that comes back late, and a waker that is called years later, find live memory.
 //!
-//! Checked by `tests/runtime_shutdown.rs` and `loom-tests/tests/shutdown.rs`.
+//! Checked by `tests/runtime_shutdown.rs` and `loom-tests/tests/{shutdown,spare}.rs`.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -98,7 +98,7 @@ impl Threads {
     }
 
     /// E6: joins the threads, or gives up at the deadline. `oneself`: the caller is one of them.
-    fn wait(&self, deadline: Option<Instant>, oneself: bool) -> bool {
+    pub fn wait(&self, deadline: Option<Instant>, oneself: bool) -> bool {
         let mut running = self.running.lock();
         while running.count > usize::from(oneself) {
             match deadline.map(|at| at.saturating_duration_since(Instant::now())) {

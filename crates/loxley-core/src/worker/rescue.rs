@@ -8,6 +8,8 @@
 //! - R5 the owner comes back, its progress moves, and R3 does not find it stuck any more.
 //!
 //! What is not relieved: the stuck task itself, and the futures polled inside it.
+//!
+//! Checked by `tests/rescue_*.rs` and `loom-tests/tests/rescue.rs`.
 
 use super::{Counters, Seat, Worker};
 use crate::primitive::Arc;

@@ -15,6 +15,8 @@
 //! So nobody ever waits for a stuck thread, and two threads never sleep at one place. A thread that inserts a timer
 //! just when it loses its station may leave the new tenant asleep beyond that deadline; the monitor, which samples
 //! while a worker is stuck, sees it.
+//!
+//! Checked by `loom-tests/tests/station.rs`.
 
 use std::time::Duration;
 
