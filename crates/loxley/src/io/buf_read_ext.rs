@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use super::AsyncBufRead;
 use super::lines::Lines;
 use super::read_to::append_utf8;
+use super::record_split::Split;
 
 /// Methods for every [`AsyncBufRead`].
 ///
@@ -83,6 +84,14 @@ pub trait AsyncBufReadExt: AsyncBufRead {
         Self: Sized,
     {
         Lines::new(self)
+    }
+
+    /// The pieces of the stream between bytes `byte`, one by one, without these.
+    fn split(self, byte: u8) -> Split<Self>
+    where
+        Self: Sized + Unpin,
+    {
+        Split::new(self, byte)
     }
 
     /// The bytes at hand; reads if there are none. Empty means the end of the stream.

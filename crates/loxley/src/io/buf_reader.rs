@@ -1,13 +1,13 @@
 //! [`BufReader`]: fewer and larger reads.
 
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::{AsyncBufRead, AsyncRead, AsyncWrite, DEFAULT_BUF_SIZE, ReadBuf};
+use super::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite, DEFAULT_BUF_SIZE, ReadBuf};
 
 pin_project! {
     /// Reads ahead into a buffer, so that many small reads cost few system calls.
@@ -35,6 +35,7 @@ pin_project! {
         buf: Box<[u8]>,
         start: usize,
         end: usize,
+        seek: Option<SeekFrom>,
     }
 }
 
@@ -51,6 +52,7 @@ impl<R: AsyncRead> BufReader<R> {
             buf: vec![0; capacity].into_boxed_slice(),
             start: 0,
             end: 0,
+            seek: None,
         }
     }
 }
@@ -79,6 +81,77 @@ impl<R> BufReader<R> {
     /// What was read ahead.
     pub fn buffer(&self) -> &[u8] {
         &self.buf[self.start..self.end]
+    }
+}
+
+/// For a stream with two buffers.
+impl<R> BufReader<R> {
+    pub(super) fn into_parts(self) -> (R, ReaderBuffer) {
+        let buffer = ReaderBuffer {
+            buf: self.buf,
+            start: self.start,
+            end: self.end,
+        };
+        (self.inner, buffer)
+    }
+
+    pub(super) fn from_parts(inner: R, buffer: ReaderBuffer) -> BufReader<R> {
+        BufReader {
+            inner,
+            buf: buffer.buf,
+            start: buffer.start,
+            end: buffer.end,
+            seek: None,
+        }
+    }
+}
+
+/// All but the stream.
+pub(super) struct ReaderBuffer {
+    buf: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl<R: AsyncRead + AsyncSeek> AsyncSeek for BufReader<R> {
+    /// What was read ahead is thrown away; a move relative to the present place counts from what was *taken*.
+    fn start_seek(self: Pin<&mut Self>, position: SeekFrom) -> io::Result<()> {
+        let me = self.project();
+        if me.seek.is_some() {
+            return Err(io::Error::other("another seek is under way"));
+        }
+        *me.seek = Some(position);
+        Ok(())
+    }
+
+    fn poll_complete(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        let mut me = self.project();
+        if me.seek.is_some() {
+            // A seek below that nobody has awaited comes first.
+            let _ = ready!(me.inner.as_mut().poll_complete(cx));
+        }
+        let Some(position) = me.seek.take() else {
+            let place = ready!(me.inner.poll_complete(cx))?;
+            return Poll::Ready(Ok(place.saturating_sub((*me.end - *me.start) as u64)));
+        };
+        let ahead = (*me.end - *me.start) as i64;
+        let position = match position {
+            SeekFrom::Current(by) => match by.checked_sub(ahead) {
+                Some(by) => SeekFrom::Current(by),
+                None => {
+                    // Too far for one step: back to where the reader is first.
+                    me.inner.as_mut().start_seek(SeekFrom::Current(-ahead))?;
+                    *me.start = *me.end;
+                    *me.seek = Some(SeekFrom::Current(by));
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            },
+            other => other,
+        };
+        *me.start = *me.end;
+        me.inner.as_mut().start_seek(position)?;
+        me.inner.poll_complete(cx)
     }
 }
 

@@ -1,13 +1,13 @@
 //! [`BufWriter`]: fewer and larger writes.
 
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::{AsyncBufRead, AsyncRead, AsyncWrite, DEFAULT_BUF_SIZE, ReadBuf};
+use super::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite, DEFAULT_BUF_SIZE, ReadBuf};
 
 pin_project! {
     /// Collects small writes in a buffer, so that they cost few system calls.
@@ -36,6 +36,7 @@ pin_project! {
         buf: Vec<u8>,
         capacity: usize,
         written: usize,
+        seek: Option<SeekFrom>,
     }
 }
 
@@ -52,6 +53,7 @@ impl<W: AsyncWrite> BufWriter<W> {
             buf: Vec::with_capacity(capacity),
             capacity,
             written: 0,
+            seek: None,
         }
     }
 
@@ -106,6 +108,60 @@ impl<W> BufWriter<W> {
     /// What is still to be written.
     pub fn buffer(&self) -> &[u8] {
         &self.buf[self.written..]
+    }
+}
+
+/// For a stream with two buffers.
+impl<W> BufWriter<W> {
+    pub(super) fn into_parts(self) -> (W, WriterBuffer) {
+        let buffer = WriterBuffer {
+            buf: self.buf,
+            capacity: self.capacity,
+            written: self.written,
+        };
+        (self.inner, buffer)
+    }
+
+    pub(super) fn from_parts(inner: W, buffer: WriterBuffer) -> BufWriter<W> {
+        BufWriter {
+            inner,
+            buf: buffer.buf,
+            capacity: buffer.capacity,
+            written: buffer.written,
+            seek: None,
+        }
+    }
+}
+
+/// All but the stream.
+pub(super) struct WriterBuffer {
+    buf: Vec<u8>,
+    capacity: usize,
+    written: usize,
+}
+
+impl<W: AsyncWrite + AsyncSeek> AsyncSeek for BufWriter<W> {
+    /// What is in the buffer is written out before the move.
+    fn start_seek(self: Pin<&mut Self>, position: SeekFrom) -> io::Result<()> {
+        let me = self.project();
+        if me.seek.is_some() {
+            return Err(io::Error::other("another seek is under way"));
+        }
+        *me.seek = Some(position);
+        Ok(())
+    }
+
+    fn poll_complete(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        if self.seek.is_some() {
+            ready!(self.as_mut().poll_empty(cx))?;
+            // A seek below that nobody has awaited comes first.
+            let _ = ready!(self.as_mut().project().inner.poll_complete(cx));
+        }
+        let mut me = self.project();
+        if let Some(position) = me.seek.take() {
+            me.inner.as_mut().start_seek(position)?;
+        }
+        me.inner.poll_complete(cx)
     }
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use loxley_core::coop;
 
-use super::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use super::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 
 /// Takes a unit of the budget and spends it.
 fn poll_unit(cx: &mut Context<'_>) -> Poll<()> {
@@ -55,6 +55,17 @@ impl AsyncBufRead for Empty {
     }
 
     fn consume(self: Pin<&mut Self>, _: usize) {}
+}
+
+impl AsyncSeek for Empty {
+    /// Every place is the start.
+    fn start_seek(self: Pin<&mut Self>, _: io::SeekFrom) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn poll_complete(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        poll_unit(cx).map(|()| Ok(0))
+    }
 }
 
 /// An endless stream of one byte; made by [`repeat`].
