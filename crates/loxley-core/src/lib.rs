@@ -77,11 +77,18 @@ pub mod time {
     pub use crate::runtime::Sleep;
 }
 
+/// What the `loxley` crate shares with this one; no part of the API.
+#[doc(hidden)]
+pub mod shared {
+    pub use crate::runtime::may_block;
+    pub use crate::task::WakerSlot;
+}
+
 /// The insides, for the models of `loom-tests`.
 #[cfg(loxley_loom)]
 pub mod doors {
     pub use crate::clock::Clock;
-    pub use crate::primitive::{Condvar, Mutex, UnsafeCell, atomic, fault, thread};
+    pub use crate::primitive::{Condvar, Mutex, MutexGuard, UnsafeCell, atomic, fault, thread};
 
     pub mod alarm {
         pub use crate::alarm::{Alarm, PERIOD};

@@ -180,6 +180,12 @@ where
     }
 }
 
+/// True unless this thread drives async tasks, which blocking it would stop.
+#[doc(hidden)]
+pub fn may_block() -> bool {
+    context::entered() != Entered::Driving
+}
+
 /// Runs a closure that may block on a thread for that purpose; see [`Handle::spawn_blocking`].
 ///
 /// # Panics

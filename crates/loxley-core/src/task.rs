@@ -66,7 +66,8 @@ pub(crate) use owned::{Home, Schedule};
 pub(crate) use raw::{Notified, contain};
 pub(crate) use wake_list::{WakeList, wake_caught};
 pub(crate) use waker::is_task_waker;
-pub(crate) use waker_slot::WakerSlot;
+#[doc(hidden)]
+pub use waker_slot::WakerSlot;
 pub use yields::{YieldNow, yield_now};
 
 /// What models reach.

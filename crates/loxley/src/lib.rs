@@ -50,6 +50,7 @@ pub mod compat;
 pub mod hyper;
 pub mod io;
 pub mod net;
+pub mod sync;
 pub mod time;
 
 pub mod runtime {

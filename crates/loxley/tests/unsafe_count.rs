@@ -8,6 +8,9 @@ const BLOCKS: &[(&str, usize)] = &[
     ("io/read_buf.rs", 29),
     ("io/unix/os.rs", 1),
     ("net/os.rs", 4),
+    ("sync/guard.rs", 18),
+    ("sync/once.rs", 3),
+    ("sync/waiters.rs", 23),
 ];
 
 #[test]
