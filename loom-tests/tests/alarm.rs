@@ -1,10 +1,11 @@
 //! The alarm against workers that wake and sleep: L1 to L6 of `alarm.rs`.
 //!
 //! Worker, awake: L1 count as active, fence; L2 read `armed_for`; L3 exchange it and set the kernel's timer.
-//! Last worker, going to sleep: L4 clear both; L5 fence, re-read the number of the active: not 0, set the timer again.
+//! Last worker, going to sleep: L4 clear both, or set them for the next turn; L5 fence, re-read the number of the active: not 0, set the timer again.
 //! Monitor: L6 clear the word, fence, read who is active.
 //!
-//! What must hold: when all is quiet and somebody is active, the kernel's timer is set, or the monitor has seen him.
+//! What must hold: when all is quiet and somebody is active, the kernel's timer is set, and soon enough, or the monitor has
+//! seen him.
 
 use std::sync::Arc;
 
@@ -13,6 +14,11 @@ use loom_tests::{FULL, Twin, check, must_fail};
 use loxley_core::doors::alarm::{Alarm, PERIOD};
 use loxley_core::doors::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loxley_core::doors::fault::How;
+
+/// The kernel's timer is set for at most this long.
+const SOON: u64 = 5 * PERIOD;
+/// A deadline later than that.
+const LATER: u64 = 100 * PERIOD;
 
 struct World {
     alarm: Alarm,
@@ -43,33 +49,38 @@ impl World {
         self.alarm.active(now);
     }
 
-    fn sleep(&self, now: u64) {
+    fn sleep(&self, now: u64, until: u64) {
         if self.active.fetch_sub(1, Ordering::Relaxed) == 1 {
             let nobody = || self.active.load(Ordering::Relaxed) == 0;
-            self.alarm.all_asleep(now, nobody);
+            self.alarm.all_asleep(now, until, nobody);
         }
     }
 
     fn is_set(&self) -> bool {
-        self.timer.fetch_add(0, Ordering::AcqRel) != 0
+        (1..=SOON).contains(&self.timer.fetch_add(0, Ordering::AcqRel))
     }
 }
 
 /// One worker wakes while the last one goes to sleep.
-fn a_wake_against_the_last_sleep() {
+fn a_wake_against_the_last_sleep(until: u64) {
     let world = world();
     let waking = {
         let world = world.clone();
         thread::spawn(move || world.wake(20 * PERIOD + 1))
     };
-    world.sleep(20 * PERIOD + 1);
+    world.sleep(20 * PERIOD + 1, until);
     waking.join().unwrap();
     assert!(world.is_set(), "somebody is active and no alarm is set");
 }
 
 #[test]
 fn somebody_active_has_an_alarm_although_another_slept() {
-    check(FULL, || a_wake_against_the_last_sleep());
+    check(FULL, || a_wake_against_the_last_sleep(u64::MAX));
+}
+
+#[test]
+fn somebody_active_has_an_alarm_although_another_slept_until_a_deadline() {
+    check(FULL, || a_wake_against_the_last_sleep(LATER));
 }
 
 /// The alarm rings while a worker wakes; the last one before has long been asleep.
@@ -108,7 +119,7 @@ const fn twin(after: &'static str) -> Option<Twin> {
 fn twin_without_l1() {
     let twin = twin("pub fn active");
     must_fail(twin, "no alarm is set", FULL, || {
-        a_wake_against_the_last_sleep()
+        a_wake_against_the_last_sleep(u64::MAX)
     });
 }
 
@@ -116,7 +127,7 @@ fn twin_without_l1() {
 fn twin_without_l5() {
     let twin = twin("pub fn all_asleep");
     must_fail(twin, "no alarm is set", FULL, || {
-        a_wake_against_the_last_sleep()
+        a_wake_against_the_last_sleep(u64::MAX)
     });
 }
 

@@ -1,15 +1,24 @@
 //! The deadline that the kernel keeps while somebody is active, so that nobody has to tick.
 //!
-//! A worker that leaves its sleep makes sure that the alarm will ring within [`PERIOD`]; the last one to sleep turns it
-//! off. In between nobody touches it. Ringing wakes the monitor, which looks whether anybody is stuck.
+//! The first worker to leave its sleep makes sure that the alarm will ring soon; the last one to sleep takes that back.
+//! In between nobody touches it. Ringing wakes the monitor, which looks whether anybody is stuck.
+//!
+//! # Words
+//!
+//! *Quiet*: all workers sleep. *In time*: within [`PERIOD`], or within [`TRUSTING`] while the pool is *trusted*, which it
+//! is until a worker is found stuck, and again [`MEMORY`] after the last one was. Active times come *often* if two fit
+//! into that, by the average time from one quiet to the next; else *seldom*.
 //!
 //! # Protocol
 //!
-//! Worker, awake: L1 count as active, `fence(SeqCst)`; L2 read `armed_for`; it is set, and not nearly over: done.
-//! L3 else exchange it and set the kernel's timer.
+//! Worker, awake: L1 count as active, `fence(SeqCst)`; L2 read `armed_for`; it is set, and it has not been quiet since
+//! the alarm was claimed: done, because it rings for somebody who may be stuck, and nobody may put that off.
+//! L3 else claim it, and set it unless it will ring in time. If active times come often, it is moved on two of them
+//! before it would ring: at every sixth or so, and it never rings.
 //!
-//! Last worker, going to sleep: L4 if active times come seldom, exchange `armed_for` to 0 and clear the kernel's timer;
-//! if they come often, let it ring once for nothing, or be moved on by the next L3.
+//! Last worker, going to sleep: L4 if active times come seldom, exchange `armed_for`, and set the kernel's timer to a
+//! little after the deadline that ends the sleep, so that it is right for the next turn; without a deadline clear it.
+//! If they come often, let it be moved on by the next L3, or ring once for nothing.
 //! L5 `fence(SeqCst)`, and re-read the number of the active: not 0, set the timer again.
 //!
 //! Monitor, at the ring: L6 exchange `armed_for` to 0, `fence(SeqCst)`, read who is active; nobody: it waits for the
@@ -17,34 +26,68 @@
 //!
 //! L1 against L5 and L6: either the worker reads 0 and arms, or the other side sees it active and does.
 //!
-//! At low load with a period of half a millisecond this costs one system call per turn and no context switch; beyond two
-//! milliseconds, two calls.
+//! # What it costs
 //!
-//! Checked by `loom-tests/tests/alarm.rs`.
+//! Setting the kernel's timer is the whole cost. On a virtual machine with ticks of 4 ms, in turns that cost 10 to 20 µs
+//! otherwise: 6 µs to set it to a millisecond from now and 5 µs to clear it, because the processor's own timer has to be
+//! set for it; 1.7 µs for both if it lies beyond the next tick. Hence the trust: who has not stalled anybody for long is
+//! noticed after 5 ms instead of 1.5 when it does, once. Hence also the moving on: turns that come often pay for a sixth
+//! of a call each, turns that a deadline begins for one, others for two.
+//!
+//! # Rejected
+//!
+//! Moving it on at each wake that finds less than half of it left: a peer that wakes often then puts off for ever what
+//! is to ring for a stuck worker. Clearing it at every sleep: two calls per turn.
+//!
+//! Checked by the tests below and `loom-tests/tests/alarm.rs`.
 
 use std::fmt;
 
 use crate::primitive::OnceLock;
-use crate::primitive::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::primitive::atomic::{AtomicU64, Ordering, fence};
 
 /// How long a worker may be active before somebody looks, in nanoseconds.
 pub const PERIOD: u64 = 1_000_000;
-/// Active times that are further apart than this come seldom.
-const SELDOM: u64 = 2 * PERIOD;
+/// The same in a pool that is trusted: beyond the next tick of most kernels.
+const TRUSTING: u64 = 4 * PERIOD + PERIOD / 5;
+/// How long a pool is not trusted after a worker was found stuck.
+const MEMORY: u64 = 10_000 * PERIOD;
+/// The most that one quiet time counts in the average, so that it follows soon.
+const LONGEST: u64 = 2 * TRUSTING;
+/// A sleep may end this much before its deadline.
+const EARLIER: u64 = PERIOD / 10;
 
 const OFF: u64 = 0;
 
 /// Sets the kernel's timer to this many nanoseconds from now; 0 clears it.
 pub type Set = Box<dyn Fn(u64) + Send + Sync>;
 
-/// The alarm.
-#[derive(Default)]
+/// The alarm. Its times are the scheduler's clock's.
 pub struct Alarm {
     armed_for: AtomicU64,
-    last_armed: AtomicU64,
-    seldom: AtomicBool,
+    /// When somebody became active for whom it rings.
+    claimed_at: AtomicU64,
+    /// When it was quiet last.
+    quiet_at: AtomicU64,
+    /// The average time from one quiet to the next.
+    apart: AtomicU64,
+    /// When the pool is trusted again.
+    trusted_at: AtomicU64,
     /// Filled by the monitor; without one nothing rings.
     set: OnceLock<Set>,
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self {
+            armed_for: AtomicU64::new(OFF),
+            claimed_at: AtomicU64::new(0),
+            quiet_at: AtomicU64::new(0),
+            apart: AtomicU64::new(LONGEST),
+            trusted_at: AtomicU64::new(0),
+            set: OnceLock::new(),
+        }
+    }
 }
 
 impl Alarm {
@@ -64,10 +107,34 @@ impl Alarm {
         let Some(set) = self.set.get() else { return };
         fence(Ordering::SeqCst); // L1, pairs with L5 and L6
         let armed_for = self.armed_for.load(Ordering::Relaxed);
-        if armed_for > now + PERIOD / 2 {
-            return;
+        let quiet_at = self.quiet_at.load(Ordering::Relaxed);
+        if armed_for != OFF && quiet_at <= self.claimed_at.load(Ordering::Relaxed) {
+            return; // L2
         }
-        self.arm(set, armed_for, now, PERIOD);
+        self.claimed_at.store(now, Ordering::Relaxed);
+        let apart = self.apart.load(Ordering::Relaxed);
+        let most = self.in_time(now);
+        let least = match is_often(apart, most) {
+            true => 2 * apart,
+            false => most / 2,
+        };
+        let left = armed_for.saturating_sub(now);
+        if left < least || left > most + EARLIER {
+            self.arm(set, armed_for, now, most);
+        }
+    }
+
+    /// How long after a worker became active it has to ring.
+    fn in_time(&self, now: u64) -> u64 {
+        match now >= self.trusted_at.load(Ordering::Relaxed) {
+            true => TRUSTING,
+            false => PERIOD,
+        }
+    }
+
+    /// A worker was found stuck.
+    pub fn stalled(&self, now: u64) {
+        self.trusted_at.store(now + MEMORY, Ordering::Relaxed);
     }
 
     /// L3.
@@ -78,29 +145,45 @@ impl Alarm {
             self.armed_for
                 .compare_exchange(seen, target, Ordering::Relaxed, Ordering::Relaxed);
         if won.is_ok() {
-            let before = self.last_armed.swap(now, Ordering::Relaxed);
-            self.seldom
-                .store(now.saturating_sub(before) > SELDOM, Ordering::Relaxed);
             set(period);
         }
     }
 
-    /// L4 and L5; `still_nobody` re-reads whether all sleep.
+    /// L4 and L5; `until`: when the caller's sleep ends; `still_nobody` re-reads whether all sleep.
     #[inline]
-    pub fn all_asleep(&self, now: u64, still_nobody: impl FnOnce() -> bool) {
+    pub fn all_asleep(&self, now: u64, until: u64, still_nobody: impl FnOnce() -> bool) {
         let Some(set) = self.set.get() else { return };
-        if !self.seldom.load(Ordering::Relaxed) || self.armed_for.load(Ordering::Relaxed) == OFF {
+        let (apart, most) = (self.quiet(now), self.in_time(now));
+        let armed_for = self.armed_for.load(Ordering::Relaxed);
+        if is_often(apart, most) || armed_for == OFF {
             return;
         }
-        if self.armed_for.swap(OFF, Ordering::Relaxed) != OFF {
-            set(0);
+        let target = match until {
+            u64::MAX => OFF,
+            until => until.saturating_add(most),
+        };
+        if armed_for == target {
+            return;
+        }
+        if self.armed_for.swap(target, Ordering::Relaxed) != OFF || target != OFF {
+            set(target.saturating_sub(now));
         }
         fence(Ordering::SeqCst); // L5, pairs with L1
         if !still_nobody() {
-            // Whoever it is may have set the timer just before we cleared it: set it whatever the word says.
+            // Whoever it is may have set the timer just before we did: set it whatever the word says.
             self.armed_for.store(now + PERIOD, Ordering::Relaxed);
             set(PERIOD);
         }
+    }
+
+    /// It is quiet: how often does that come? Two who say so at once may lose one of the times; it is an average.
+    fn quiet(&self, now: u64) -> u64 {
+        let before = self.quiet_at.load(Ordering::Relaxed);
+        self.quiet_at.store(now, Ordering::Relaxed);
+        let apart = now.saturating_sub(before).min(LONGEST);
+        let average = (3 * self.apart.load(Ordering::Relaxed) + apart) / 4;
+        self.apart.store(average, Ordering::Relaxed);
+        average
     }
 
     /// L6: it rang.
@@ -114,10 +197,15 @@ impl Alarm {
         if let Some(set) = self.set.get() {
             let seen = self.armed_for.load(Ordering::Relaxed);
             if seen == OFF {
+                self.claimed_at.store(now, Ordering::Relaxed);
                 self.arm(set, OFF, now, period);
             }
         }
     }
+}
+
+fn is_often(apart: u64, most: u64) -> bool {
+    2 * apart <= most
 }
 
 impl fmt::Debug for Alarm {
@@ -125,5 +213,150 @@ impl fmt::Debug for Alarm {
         f.debug_struct("Alarm")
             .field("armed_for", &self.armed_for.load(Ordering::Relaxed))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests {
+    use super::*;
+    use crate::primitive::Arc;
+
+    /// An alarm over a timer that counts how often it is set, and remembers for when.
+    #[derive(Default)]
+    struct Kernel {
+        now: AtomicU64,
+        rings_at: AtomicU64,
+        sets: AtomicU64,
+    }
+
+    fn alarm() -> (Alarm, Arc<Kernel>) {
+        let (alarm, kernel) = (Alarm::new(), Arc::new(Kernel::default()));
+        let timer = kernel.clone();
+        alarm.connect(Box::new(move |period| {
+            let at = timer.now.load(Ordering::Relaxed) + period;
+            let at = if period == 0 { u64::MAX } else { at };
+            timer.rings_at.store(at, Ordering::Relaxed);
+            timer.sets.fetch_add(1, Ordering::Relaxed);
+        }));
+        kernel.rings_at.store(u64::MAX, Ordering::Relaxed);
+        (alarm, kernel)
+    }
+
+    impl Kernel {
+        /// Time passes; panics if it rings meanwhile.
+        fn reach(&self, now: u64) {
+            assert!(
+                now < self.rings_at.load(Ordering::Relaxed),
+                "it rang at {now}"
+            );
+            self.now.store(now, Ordering::Relaxed);
+        }
+
+        fn sets(&self) -> u64 {
+            self.sets.swap(0, Ordering::Relaxed)
+        }
+    }
+
+    /// So many turns of 20 µs, one per `period`; sets per hundred turns after the first fifty.
+    fn turns(period: u64, by_deadline: bool, trusted: bool) -> u64 {
+        let (alarm, kernel) = alarm();
+        if !trusted {
+            alarm.stalled(0);
+        }
+        let most = if trusted { TRUSTING } else { PERIOD };
+        let mut now = 7 * PERIOD;
+        for turn in 0..150 {
+            if turn == 50 {
+                kernel.sets();
+            } else if turn < 50 && now >= kernel.rings_at.load(Ordering::Relaxed) {
+                alarm.rang(); // while it learns
+                kernel.rings_at.store(u64::MAX, Ordering::Relaxed);
+            }
+            kernel.reach(now);
+            alarm.active(now);
+            let left = kernel.rings_at.load(Ordering::Relaxed) - now;
+            assert!(
+                left <= most + EARLIER,
+                "a stall that begins now is noticed late"
+            );
+            kernel.reach(now + 20_000);
+            now += period;
+            let until = if by_deadline { now } else { u64::MAX };
+            alarm.all_asleep(now - period + 20_000, until, || true);
+        }
+        kernel.sets()
+    }
+
+    #[test]
+    fn short_turns_never_let_it_ring_and_set_it_seldom() {
+        assert!(turns(500_000, true, true) <= 20);
+        assert!(turns(500_000, false, true) <= 20);
+        assert!(turns(1_000_000, false, true) <= 50);
+        for (period, trusted) in [(5_000_000, true), (50_000_000, true), (5_000_000, false)] {
+            assert!(turns(period, true, trusted) <= 100, "once a turn");
+            assert!(turns(period, false, trusted) <= 200, "set and cleared");
+        }
+    }
+
+    #[test]
+    fn after_a_long_quiet_it_rings_within_a_period() {
+        let (alarm, kernel) = alarm();
+        alarm.stalled(0);
+        for now in (PERIOD..100 * PERIOD).step_by(PERIOD as usize / 2) {
+            kernel.now.store(now, Ordering::Relaxed);
+            alarm.active(now);
+            alarm.all_asleep(now + 1, u64::MAX, || true);
+        }
+        let now = 1_000 * PERIOD;
+        kernel.now.store(now, Ordering::Relaxed);
+        alarm.rang();
+        alarm.active(now);
+        assert!(kernel.rings_at.load(Ordering::Relaxed) <= now + PERIOD);
+    }
+
+    #[test]
+    fn a_peer_that_wakes_often_does_not_put_it_off() {
+        let (alarm, kernel) = alarm();
+        kernel.reach(PERIOD);
+        alarm.active(PERIOD); // stuck from now on
+        let rings_at = kernel.rings_at.load(Ordering::Relaxed);
+        for now in (PERIOD..rings_at).step_by(PERIOD as usize / 10) {
+            kernel.reach(now);
+            alarm.active(now);
+        }
+        assert_eq!(kernel.rings_at.load(Ordering::Relaxed), rings_at);
+    }
+
+    #[test]
+    fn who_wakes_before_the_deadline_sets_it_anew() {
+        let (alarm, kernel) = alarm();
+        kernel.reach(9 * PERIOD);
+        alarm.active(9 * PERIOD);
+        alarm.all_asleep(9 * PERIOD + 1, 1_000 * PERIOD, || true);
+        kernel.reach(20 * PERIOD);
+        alarm.active(20 * PERIOD);
+        assert!(kernel.rings_at.load(Ordering::Relaxed) <= 20 * PERIOD + TRUSTING);
+    }
+
+    #[test]
+    fn who_has_stalled_is_not_trusted_for_a_while() {
+        let rings_after = |now: u64| {
+            let (alarm, kernel) = alarm();
+            alarm.stalled(0);
+            kernel.reach(now);
+            alarm.active(now);
+            kernel.rings_at.load(Ordering::Relaxed) - now
+        };
+        assert_eq!(rings_after(MEMORY - 1), PERIOD);
+        assert_eq!(rings_after(MEMORY), TRUSTING);
+    }
+
+    #[test]
+    fn somebody_active_meanwhile_finds_it_set() {
+        let (alarm, kernel) = alarm();
+        kernel.reach(9 * PERIOD);
+        alarm.active(9 * PERIOD);
+        alarm.all_asleep(9 * PERIOD + 1, u64::MAX, || false);
+        assert!(kernel.rings_at.load(Ordering::Relaxed) <= 10 * PERIOD + 1);
     }
 }

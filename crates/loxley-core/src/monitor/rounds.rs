@@ -69,6 +69,8 @@ impl<'a> Rounds<'a> {
     fn publish(&mut self, stuck: &[Sample], before: &[Sample]) {
         for sample in stuck {
             if !before.contains(sample) {
+                let scheduler = &self.monitor.scheduler;
+                scheduler.alarm.stalled(scheduler.clock.now());
                 self.monitor.tally.verdicts.fetch_add(1, Ordering::Relaxed);
             }
             self.monitor.seat(sample.seat).convict(sample.progress);

@@ -70,7 +70,8 @@ impl Worker {
         let idle = &self.scheduler.idle;
         if idle.park(self.station, how, was_searching) {
             // I1; this was the last one awake.
-            self.scheduler.alarm.all_asleep(now, || idle.all_parked());
+            let still_nobody = || idle.all_parked();
+            self.scheduler.alarm.all_asleep(now, until, still_nobody);
         }
         if station.park.prepare(how, until) == Prepared::Notified {
             return false;
