@@ -2,7 +2,7 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | hand over one value | `oneshot` |
+//! | hand over one value | [`oneshot`] |
 //! | hand over many values, to one receiver | `mpsc` |
 //! | hand each value to every receiver | `broadcast` |
 //! | let others see the newest value | `watch` |
@@ -47,6 +47,8 @@ mod semaphore;
 mod set_once;
 mod waiters;
 mod wakes;
+
+pub mod oneshot;
 
 pub mod futures {
     //! Futures that have a name.

@@ -10,6 +10,7 @@ const BLOCKS: &[(&str, usize)] = &[
     ("net/os.rs", 4),
     ("sync/guard.rs", 18),
     ("sync/once.rs", 3),
+    ("sync/oneshot/state.rs", 29),
     ("sync/waiters.rs", 23),
 ];
 
