@@ -3,6 +3,10 @@
 //! Time is a `u64` of nanoseconds since the runtime's start plus a configurable start value, which is how
 //! tests begin just before a timer level rolls, or after years of uptime (tokio's wheel broke after twelve
 //! days: #8334). A manual clock moves only when told to.
+//!
+//! With the feature `test-util`, the clock of a current-thread runtime can be *paused*: it then stands still and moves
+//! when told to, or when its worker has nothing to do but to wait for the next deadline. Without the feature nothing of
+//! that is compiled. A paused clock is *held* while closures run on the blocking pool: nobody knows what they will do.
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +22,27 @@ struct Inner {
     origin: Instant,
     start: u64,
     manual: Option<AtomicU64>,
+    #[cfg(feature = "test-util")]
+    pausable: Option<Pausable>,
+}
+
+/// A clock that can be paused.
+#[cfg(feature = "test-util")]
+#[derive(Debug)]
+struct Pausable {
+    state: crate::primitive::Mutex<Pause>,
+    /// Reasons not to move on by itself.
+    holds: AtomicU64,
+}
+
+/// Readings; those of the machine's clock count from the same origin.
+#[cfg(feature = "test-util")]
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    /// What it read when it was last paused or resumed.
+    base: u64,
+    /// What the machine's clock read when it was resumed; `None`: it is paused.
+    running_since: Option<u64>,
 }
 
 impl Clock {
@@ -37,6 +62,8 @@ impl Clock {
             origin: Instant::now(),
             start,
             manual,
+            #[cfg(feature = "test-util")]
+            pausable: None,
         }))
     }
 
@@ -49,10 +76,24 @@ impl Clock {
     /// Nanoseconds since the origin, plus the start value.
     #[inline]
     pub fn now(&self) -> u64 {
+        #[cfg(feature = "test-util")]
+        if let Some(pausable) = &self.0.pausable {
+            return self.pausable_now(&pausable.state.lock());
+        }
         match &self.0.manual {
             None => self.to_ns(Instant::now()),
             Some(now) => now.load(Ordering::Relaxed),
         }
+    }
+
+    /// The present, as deadlines are compared with it.
+    #[inline]
+    pub fn instant(&self) -> Instant {
+        #[cfg(feature = "test-util")]
+        if self.0.pausable.is_some() {
+            return self.0.origin + Duration::from_nanos(self.now().saturating_sub(self.0.start));
+        }
+        Instant::now()
     }
 
     /// The clock's reading at `instant`; earlier instants read `start`, absurd ones `u64::MAX - 1`.
@@ -71,6 +112,91 @@ impl Clock {
         if let Some(now) = &self.0.manual {
             now.fetch_add(duration_ns(by), Ordering::Relaxed);
         }
+    }
+}
+
+/// Pausing.
+#[cfg(feature = "test-util")]
+impl Clock {
+    /// The machine's clock until it is paused.
+    pub fn pausable() -> Self {
+        let pause = Pause {
+            base: 0,
+            running_since: Some(0),
+        };
+        Self(Arc::new(Inner {
+            origin: Instant::now(),
+            start: 0,
+            manual: None,
+            pausable: Some(Pausable {
+                state: crate::primitive::Mutex::new(pause),
+                holds: AtomicU64::new(0),
+            }),
+        }))
+    }
+
+    fn pausable_now(&self, pause: &Pause) -> u64 {
+        match pause.running_since {
+            None => pause.base,
+            Some(since) => {
+                let passed = self.to_ns(Instant::now()).saturating_sub(since);
+                pause.base.saturating_add(passed)
+            }
+        }
+    }
+
+    /// True if it stands still.
+    pub fn is_paused(&self) -> bool {
+        let paused = |pausable: &Pausable| pausable.state.lock().running_since.is_none();
+        self.0.pausable.as_ref().is_some_and(paused)
+    }
+
+    /// Stops it, or lets it go on from where it is. False if it was so already; `None` if it cannot be paused.
+    pub fn set_paused(&self, paused: bool) -> Option<bool> {
+        let mut pause = self.0.pausable.as_ref()?.state.lock();
+        let changed = pause.running_since.is_none() != paused;
+        if changed {
+            pause.base = self.pausable_now(&pause);
+            pause.running_since = (!paused).then(|| self.to_ns(Instant::now()));
+        }
+        Some(changed)
+    }
+
+    /// Moves a paused clock on to `reading`, never back; false if it is not paused.
+    pub fn move_to(&self, reading: u64) -> bool {
+        let Some(pausable) = &self.0.pausable else {
+            return false;
+        };
+        let mut pause = pausable.state.lock();
+        let paused = pause.running_since.is_none();
+        if paused {
+            pause.base = pause.base.max(reading);
+        }
+        paused
+    }
+
+    /// Counts a reason not to move on by itself; false if the clock cannot be paused, and then nothing is counted.
+    pub fn hold(&self) -> bool {
+        let Some(pausable) = &self.0.pausable else {
+            return false;
+        };
+        // Relaxed: the caller is the worker, or wakes it afterwards.
+        pausable.holds.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Ends a [`Clock::hold`]; the caller then wakes the worker.
+    pub fn release(&self) {
+        if let Some(pausable) = &self.0.pausable {
+            // Release: pairs with the Acquire in `is_held`. What the closure did is seen before the clock moves.
+            pausable.holds.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    /// True if it must not move on by itself.
+    pub fn is_held(&self) -> bool {
+        let held = |pausable: &Pausable| pausable.holds.load(Ordering::Acquire) > 0;
+        self.0.pausable.as_ref().is_some_and(held)
     }
 }
 

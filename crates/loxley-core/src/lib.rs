@@ -75,6 +75,8 @@ pub mod io {
 /// Deadlines.
 pub mod time {
     pub use crate::runtime::Sleep;
+    #[cfg(feature = "test-util")]
+    pub use crate::runtime::{advance, now, pause, resume};
 }
 
 /// What the `loxley` crate shares with this one; no part of the API.

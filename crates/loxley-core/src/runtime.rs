@@ -7,6 +7,8 @@ mod context;
 mod handle;
 mod io;
 mod metrics;
+#[cfg(feature = "test-util")]
+mod paused;
 mod shutdown;
 mod time;
 
@@ -20,6 +22,8 @@ pub use context::{EnterGuard, TryCurrentError};
 pub use handle::{Handle, RuntimeFlavor};
 pub use io::Source;
 pub use metrics::RuntimeMetrics;
+#[cfg(feature = "test-util")]
+pub use paused::{advance, now, pause, resume};
 pub use time::Sleep;
 
 /// For the models.
@@ -32,6 +36,20 @@ use crate::primitive::Arc;
 use crate::task::JoinHandle;
 use crate::worker;
 use context::Entered;
+
+#[cfg(feature = "test-util")]
+use paused::Hold;
+
+/// Without a clock that can be paused there is nothing to hold.
+#[cfg(not(feature = "test-util"))]
+struct Hold;
+
+#[cfg(not(feature = "test-util"))]
+impl Hold {
+    fn new(_: &Arc<worker::Scheduler>) -> Self {
+        Self
+    }
+}
 
 /// A runtime: worker threads with their queues, pollers and timers, and a pool of threads for what blocks.
 ///

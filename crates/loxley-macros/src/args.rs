@@ -1,4 +1,4 @@
-//! What stands in the parentheses: `flavor`, `worker_threads`, `crate`.
+//! What stands in the parentheses: `flavor`, `worker_threads`, `start_paused`, `crate`.
 
 use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt;
@@ -18,6 +18,7 @@ pub enum Flavor {
 pub struct Args {
     pub flavor: Flavor,
     pub worker_threads: Option<usize>,
+    pub start_paused: Option<bool>,
     pub krate: Option<Path>,
 }
 
@@ -43,7 +44,7 @@ impl Parse for Arg {
 }
 
 fn known(name: &Ident) -> Result<()> {
-    if ["flavor", "worker_threads", "crate"]
+    if ["flavor", "worker_threads", "start_paused", "crate"]
         .iter()
         .any(|known| name == known)
     {
@@ -53,7 +54,9 @@ fn known(name: &Ident) -> Result<()> {
     let message = if name == "multi_thread" || name == "current_thread" {
         format!("say `flavor = \"{name}\"`")
     } else {
-        format!("unknown argument `{name}`; expected `flavor`, `worker_threads` or `crate`")
+        format!(
+            "unknown argument `{name}`; expected `flavor`, `worker_threads`, `start_paused` or `crate`"
+        )
     };
     Err(Error::new(name.span(), message))
 }
@@ -64,6 +67,7 @@ pub fn parse(tokens: TokenStream, kind: Kind) -> Result<Args> {
     let mut seen: Vec<&Ident> = Vec::new();
     let mut flavor = None;
     let mut workers: Option<(usize, Span)> = None;
+    let mut paused: Option<(bool, Span)> = None;
     let mut krate = None;
     for Arg { name, value } in &list {
         if seen.contains(&name) {
@@ -74,6 +78,8 @@ pub fn parse(tokens: TokenStream, kind: Kind) -> Result<Args> {
             flavor = Some(parse_flavor(value)?);
         } else if name == "worker_threads" {
             workers = Some((parse_workers(value)?, name.span()));
+        } else if name == "start_paused" {
+            paused = Some((parse_paused(value)?, name.span()));
         } else {
             krate = Some(parse_crate(value)?);
         }
@@ -91,9 +97,14 @@ pub fn parse(tokens: TokenStream, kind: Kind) -> Result<Args> {
         };
         return Err(Error::new(span, message));
     }
+    if let (Flavor::MultiThread, Some((_, span))) = (flavor, paused) {
+        let message = "`start_paused` needs `flavor = \"current_thread\"`";
+        return Err(Error::new(span, message));
+    }
     Ok(Args {
         flavor,
         worker_threads: workers.map(|(n, _)| n),
+        start_paused: paused.map(|(paused, _)| paused),
         krate,
     })
 }
@@ -125,6 +136,16 @@ fn parse_workers(value: &Lit) -> Result<usize> {
     match number.base10_parse::<usize>() {
         Ok(0) | Err(_) => Err(Error::new(number.span(), wanted)),
         Ok(workers) => Ok(workers),
+    }
+}
+
+fn parse_paused(value: &Lit) -> Result<bool> {
+    match value {
+        Lit::Bool(paused) => Ok(paused.value),
+        _ => Err(Error::new(
+            value.span(),
+            "`start_paused` is `true` or `false`",
+        )),
     }
 }
 

@@ -122,8 +122,11 @@ fn builder(krate: &TokenStream, args: &Args) -> TokenStream {
         Flavor::CurrentThread => quote!(new_current_thread()),
     };
     let workers = args.worker_threads.map(|n| quote!(.worker_threads(#n)));
+    let paused = args
+        .start_paused
+        .map(|paused| quote!(.start_paused(#paused)));
     quote! {
-        #krate::runtime::Builder::#new #workers .enable_all().build().expect("the runtime could not be built")
+        #krate::runtime::Builder::#new #workers #paused .enable_all().build().expect("the runtime could not be built")
     }
 }
 
@@ -247,6 +250,14 @@ mod tests {
                 "the default here is \"current_thread\"",
                 "worker_threads",
             ),
+            (
+                Main,
+                "start_paused = true",
+                ok,
+                "needs `flavor = \"current_thread\"`",
+                "start_paused",
+            ),
+            (Test, "start_paused = 1", ok, "`true` or `false`", "1"),
             (Main, "crate = \"1\"", ok, "`crate` is a path", "\"1\""),
         ];
         for (kind, args, item, message, place) in cases {
@@ -281,6 +292,12 @@ mod tests {
             test.contains("# [should_panic] pub fn law () -> u8"),
             "{test}"
         );
+    }
+
+    #[test]
+    fn a_test_may_start_with_its_clock_paused() {
+        let test = expansion(Kind::Test, "start_paused = true", "async fn law() {}");
+        assert!(test.contains(". start_paused (true)"), "{test}");
     }
 
     #[test]

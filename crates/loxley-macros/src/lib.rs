@@ -25,6 +25,7 @@ use proc_macro::TokenStream;
 /// |---|---|---|
 /// | `flavor` | `"multi_thread"`, `"current_thread"` | `"multi_thread"` |
 /// | `worker_threads` | a whole number, at least 1; only with `"multi_thread"` | one per core, or `LOXLEY_WORKER_THREADS` |
+/// | `start_paused` | `true`, `false`; only with `"current_thread"` and the feature `test-util` | `false` |
 /// | `crate` | the path under which `loxley` is known | `"::loxley"` |
 ///
 /// I/O and time are enabled.

@@ -36,6 +36,7 @@
 //! |---|---|---|
 //! | `macros` | yes | `#[loxley::main]` and `#[loxley::test]` |
 //! | `hyper` | no | the module `hyper`: adapters that let hyper run here |
+//! | `test-util` | no | `time::pause`, `advance` and `resume`, `Builder::start_paused` |
 //! | `tokio-io` | no | real tokio's `AsyncRead` and its kin for our streams, and the adapter `compat::Tokio` |
 //!
 //! The other names in the manifest are those that a dependency on tokio may ask for. They bring nothing:

@@ -8,8 +8,12 @@
 //! Every function here needs a runtime with [`enable_time`](crate::runtime::Builder::enable_time), and
 //! panics without one.
 //!
-//! Names and meaning are tokio's. Left out so far: the paused clock of its `test-util`.
+//! Names and meaning are tokio's, and tokio-util's for [`DelayQueue`]. With the feature `test-util` a test can stop
+//! the clock: `pause`, `advance`, `resume`.
 
+#[cfg(feature = "test-util")]
+mod clock;
+pub mod delay_queue;
 pub mod error;
 mod instant;
 mod interval;
@@ -19,6 +23,10 @@ mod timeout;
 #[doc(no_inline)]
 pub use std::time::Duration;
 
+#[cfg(feature = "test-util")]
+pub use self::clock::{advance, pause, resume};
+#[doc(inline)]
+pub use self::delay_queue::DelayQueue;
 pub use self::instant::Instant;
 pub use self::interval::{Interval, MissedTickBehavior, interval, interval_at};
 pub use self::sleep::{Sleep, sleep, sleep_until};

@@ -5,8 +5,8 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::Handle;
 use super::context::{self, Entered};
+use super::{Handle, Hold};
 use crate::blocking::{BlockingPool, Job};
 use crate::budget;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
@@ -39,6 +39,7 @@ impl BlockingTasks {
         &self,
         pool: &Arc<BlockingPool>,
         spawned_at: &'static Location<'static>,
+        hold: Hold,
         f: F,
     ) -> JoinHandle<R>
     where
@@ -50,7 +51,7 @@ impl BlockingTasks {
         let (task, handle) = home.spawn(Id::next(), spawned_at, Closure(Some(f)));
         if let Some(task) = task {
             // Refused: the job was dropped, and the handle says `cancelled`.
-            let _ = pool.submit(Box::new(BlockingJob(task)));
+            let _ = pool.submit(Box::new(BlockingJob(task, hold)));
         }
         handle
     }
@@ -77,11 +78,14 @@ impl Schedule for BlockingTasks {
     fn completed(&self) {}
 }
 
-struct BlockingJob(Notified<BlockingTasks>);
+struct BlockingJob(Notified<BlockingTasks>, Hold);
 
 impl Job for BlockingJob {
     fn run(self: Box<Self>) {
-        self.0.run();
+        let Self(task, hold) = *self;
+        task.run();
+        // After the result is known: a paused clock must not move in between.
+        drop(hold);
     }
 
     fn cancel(self: Box<Self>) {

@@ -56,6 +56,8 @@ pub struct Builder {
     injector_interval: Option<u32>,
     rescue: bool,
     max_spares: usize,
+    #[cfg(feature = "test-util")]
+    start_paused: bool,
     on_start: Option<Hook>,
     on_stop: Option<Hook>,
     on_park: Option<Hook>,
@@ -95,6 +97,8 @@ impl Builder {
             injector_interval: None,
             rescue: flavor == RuntimeFlavor::MultiThread,
             max_spares: 64,
+            #[cfg(feature = "test-util")]
+            start_paused: false,
             on_start: None,
             on_stop: None,
             on_park: None,
@@ -270,6 +274,38 @@ impl Builder {
         self
     }
 
+    /// Sets whether the runtime starts with its clock paused, as if `time::pause` had been called. Default: `false`.
+    ///
+    /// Only the current-thread flavour has a clock that can be paused: with the other, [`Builder::build`] panics.
+    #[cfg(feature = "test-util")]
+    pub fn start_paused(&mut self, start_paused: bool) -> &mut Self {
+        self.start_paused = start_paused;
+        self
+    }
+
+    #[cfg(feature = "test-util")]
+    #[track_caller]
+    fn clock(&self) -> Clock {
+        if self.flavor != RuntimeFlavor::CurrentThread {
+            assert!(
+                !self.start_paused,
+                "`start_paused` needs a current-thread runtime: with several workers there is no moment at which \
+                 nothing is left to do"
+            );
+            return Clock::real(0);
+        }
+        let clock = Clock::pausable();
+        if self.start_paused {
+            clock.set_paused(true);
+        }
+        clock
+    }
+
+    #[cfg(not(feature = "test-util"))]
+    fn clock(&self) -> Clock {
+        Clock::real(0)
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
@@ -278,7 +314,7 @@ impl Builder {
     /// stopped again.
     pub fn build(&mut self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
-        let clock = Clock::real(0);
+        let clock = self.clock();
         let stations = (0..workers).map(|index| self.station(index, &clock));
         let stations = stations.collect::<io::Result<Vec<_>>>()?;
         let scheduler = Scheduler::new(self.scheduler_config(workers), clock, stations);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 
+use super::Hold;
 use super::block_on::Waiting;
 use super::blocking::BlockingTasks;
 use super::context::{self, EnterGuard, TryCurrentError};
@@ -122,9 +123,11 @@ impl Handle {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.inner
+        let inner = &self.inner;
+        let hold = Hold::new(&inner.scheduler);
+        inner
             .blocking_tasks
-            .spawn(&self.inner.blocking, Location::caller(), f)
+            .spawn(&inner.blocking, Location::caller(), hold, f)
     }
 
     /// Polls `future` on this thread until it is ready.

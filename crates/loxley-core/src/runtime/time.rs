@@ -70,8 +70,7 @@ impl Sleep {
     /// Outside a runtime, or if the runtime was built without `enable_time`.
     #[track_caller]
     pub fn until(deadline: Instant) -> Self {
-        let left = deadline.saturating_duration_since(Instant::now());
-        Self::new(deadline, left)
+        Self::new(|now| (deadline, deadline.saturating_duration_since(now)))
     }
 
     /// Waits for `duration`, at most for about thirty years.
@@ -84,13 +83,13 @@ impl Sleep {
     /// Outside a runtime, or if the runtime was built without `enable_time`.
     #[track_caller]
     pub fn after(duration: Duration) -> Self {
-        let now = Instant::now();
         let duration = duration.min(FAR);
-        Self::new(now.checked_add(duration).unwrap_or(now), duration)
+        Self::new(|now| (now.checked_add(duration).unwrap_or(now), duration))
     }
 
+    /// `when`: what the deadline is, and how long that is from the present.
     #[track_caller]
-    fn new(deadline: Instant, left: Duration) -> Self {
+    fn new(when: impl FnOnce(Instant) -> (Instant, Duration)) -> Self {
         let timers = context::with_handle(|handle| handle.inner.timers_here().cloned());
         let timers = match timers {
             Ok(Some(timers)) => timers,
@@ -99,6 +98,7 @@ impl Sleep {
             ),
             Err(error) => panic!("cannot sleep: {error}"),
         };
+        let (deadline, left) = when(timers.clock().instant());
         Self {
             deadline,
             fire_at: fire_at(&timers, deadline, left),
@@ -120,8 +120,8 @@ impl Sleep {
     /// Sets another deadline, before or after it has fired. It is entered anew at the next poll, where it is
     /// polled; a task that waits for it is not woken by the change.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
-        let left = deadline.saturating_duration_since(Instant::now());
         let this = self.project();
+        let left = deadline.saturating_duration_since(this.timers.clock().instant());
         *this.deadline = deadline;
         *this.fire_at = fire_at(this.timers, deadline, left);
         with_wheel_here(this.timers, |timers, own| {
@@ -136,10 +136,22 @@ fn fire_at(timers: &Timers, deadline: Instant, left: Duration) -> u64 {
         return DUE;
     }
     let exact = timers.clock().to_ns(deadline).max(DUE + 1);
-    if left < EXACT {
+    if left < EXACT || is_paused(timers) {
         return exact;
     }
     exact.checked_next_multiple_of(COARSE_NS).unwrap_or(exact)
+}
+
+/// True if the clock stands still: then no wake is shared, and tests count on exact times.
+#[cfg(feature = "test-util")]
+fn is_paused(timers: &Timers) -> bool {
+    timers.clock().is_paused()
+}
+
+/// True if the clock stands still, which it never does.
+#[cfg(not(feature = "test-util"))]
+fn is_paused(_: &Timers) -> bool {
+    false
 }
 
 /// The wheel of the worker that this thread is, if it belongs to the same runtime, else `timers`. The flag says

@@ -98,11 +98,34 @@ impl Worker {
     }
 
     fn sleep(&self, guard: Option<PollGuard<'_>>, now: u64, until: u64, wakes: &mut WakeList) {
+        #[cfg(feature = "test-util")]
+        if until != NEVER && self.scheduler.clock.is_paused() {
+            return self.skip_to(guard, until, wakes);
+        }
         let time = (until != NEVER).then(|| Duration::from_nanos(until.saturating_sub(now)));
         if cfg!(debug_assertions) && time.is_none_or(|time| time > RECHECK) {
             return self.sleep_and_recheck(guard, wakes);
         }
         self.sleep_for(guard, time, wakes);
+    }
+
+    /// The clock is paused: moves it to `until`, unless something else is to be done first.
+    #[cfg(feature = "test-util")]
+    #[cold]
+    fn skip_to(&self, guard: Option<PollGuard<'_>>, until: u64, wakes: &mut WakeList) {
+        if self.scheduler.clock.is_held() {
+            // The end of the hold wakes us.
+            return self.sleep_for(guard, None, wakes);
+        }
+        if let Some(mut guard) = guard {
+            if let Err(error) = guard.poll(Timeout::Zero, wakes) {
+                drop(guard);
+                return self.poller_failed(&error);
+            }
+        }
+        if wakes.is_empty() && self.station().park.is_parked() && !self.scheduler.clock.is_held() {
+            self.scheduler.clock.move_to(until);
+        }
     }
 
     fn sleep_for(

@@ -25,10 +25,14 @@ pub struct Instant {
 }
 
 impl Instant {
-    /// The present.
+    /// The present; with the feature `test-util` by the runtime's clock, which may be paused.
     #[must_use]
     pub fn now() -> Instant {
-        Instant::from_std(std::time::Instant::now())
+        #[cfg(feature = "test-util")]
+        let now = loxley_core::time::now();
+        #[cfg(not(feature = "test-util"))]
+        let now = std::time::Instant::now();
+        Instant::from_std(now)
     }
 
     /// The same point, from the standard library's type.
