@@ -8,7 +8,7 @@ use std::task::{Wake, Waker};
 
 use loom::sync::Notify;
 use loxley_core::doors::queue::{Injector, SlotItem};
-use loxley_core::doors::task::{Home, Notified, Schedule, next_id};
+use loxley_core::doors::task::{Home, Notified, Runner, Schedule, next_id};
 use loxley_core::task::JoinHandle;
 
 /// Something that loom misses if it is never dropped, and that must not be touched twice at once.
@@ -173,7 +173,7 @@ impl Pool {
     /// Runs what is queued.
     pub fn run(&self) {
         while let Some(task) = self.queue.pop() {
-            task.run();
+            task.run(self);
         }
     }
 
@@ -202,11 +202,17 @@ impl Pool {
 }
 
 impl Schedule for Pool {
+    type Runner = Self;
+
     fn schedule(&self, task: Notified<Self>) {
         self.queue.push(task);
         self.announced.notify();
     }
 
+    fn cancelled(&self) {}
+}
+
+impl Runner<Self> for Pool {
     fn reschedule(&self, task: Notified<Self>) {
         self.schedule(task);
     }

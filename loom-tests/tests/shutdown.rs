@@ -19,7 +19,7 @@ use loxley_core::doors::Mutex;
 use loxley_core::doors::fault::How;
 use loxley_core::doors::idle::{Announce, Idle};
 use loxley_core::doors::queue::Injector;
-use loxley_core::doors::task::{Home, Notified, Schedule, next_id};
+use loxley_core::doors::task::{Home, Notified, Runner, Schedule, next_id};
 use loxley_core::task::JoinHandle;
 
 /// Home, injector and idle word, as the scheduler puts them together.
@@ -79,6 +79,8 @@ impl Machine {
 }
 
 impl Schedule for Machine {
+    type Runner = Self;
+
     fn schedule(&self, task: Notified<Self>) {
         self.injector.push(task);
         if self.idle.announce() == Announce::Closed && self.pushers_drain {
@@ -87,6 +89,12 @@ impl Schedule for Machine {
         self.alive.look();
     }
 
+    fn cancelled(&self) {
+        self.alive.look();
+    }
+}
+
+impl Runner<Self> for Machine {
     fn reschedule(&self, task: Notified<Self>) {
         self.schedule(task);
     }
@@ -111,7 +119,8 @@ fn idle_task(machine: &Machine) -> (JoinHandle<()>, Waker) {
         offered.lock().get_or_insert_with(|| cx.waker().clone());
         Poll::Pending
     }));
-    machine.injector.pop().expect("the task is queued").run();
+    let task = machine.injector.pop().expect("the task is queued");
+    task.run(machine);
     let waker = place.lock().take();
     (handle, waker.expect("the task offers its waker"))
 }
@@ -158,7 +167,10 @@ fn a_run_and_the_last_waker() {
     let (handle, waker) = idle_task(&machine);
     waker.wake_by_ref();
     let task = machine.injector.pop().expect("the task was woken");
-    let running = thread::spawn(move || task.run());
+    let running = {
+        let machine = machine.clone();
+        thread::spawn(move || task.run(&machine))
+    };
     let dropping = thread::spawn(move || drop(waker));
     machine.shut_down();
     drop((machine, handle));

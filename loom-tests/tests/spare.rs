@@ -175,7 +175,10 @@ fn idle_task(scheduler: &Arc<Scheduler>, held: Gone) {
         Poll::<()>::Pending
     });
     let (task, handle) = spawn(scheduler, future);
-    task.expect("the home is open").run();
+    let local = scheduler.seat(0).queue.sit_down().expect("vacant");
+    let worker = Worker::new(scheduler.clone(), 0, 0, local, None);
+    task.expect("the home is open").run(&worker);
+    worker.stand_up();
     drop(handle);
 }
 
@@ -189,9 +192,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    scheduler
-        .outside_home()
-        .spawn(next_id(), Location::caller(), future)
+    let home = scheduler.home_here();
+    home.spawn(next_id(), Location::caller(), future)
 }
 
 #[test]

@@ -64,7 +64,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let home = scheduler.outside_home();
+    let home = scheduler.home_here();
     let (task, handle) = home.spawn(next_id(), Location::caller(), future);
     if let Some(task) = task {
         scheduler.inject(task);

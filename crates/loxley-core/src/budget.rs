@@ -22,54 +22,58 @@ use crate::primitive::thread_local;
 /// Units that one poll may spend.
 pub const LIMIT: u8 = 128;
 
+/// Stands for a budget without end.
+const UNLIMITED: u8 = u8::MAX;
+
 thread_local! {
-    static LEFT: Cell<Option<u8>> = const { Cell::new(None) };
+    static LEFT: Cell<u8> = const { Cell::new(UNLIMITED) };
+}
+
+/// A full budget, from now on.
+#[inline]
+pub(crate) fn fill() {
+    LEFT.set(LIMIT);
+}
+
+/// No budget any more: no task runs on this thread.
+#[inline]
+pub(crate) fn lift() {
+    LEFT.set(UNLIMITED);
 }
 
 /// Runs `poll` with a full budget; the previous one comes back afterwards, also on a panic.
 #[inline]
 pub(crate) fn with_full<R>(poll: impl FnOnce() -> R) -> R {
-    with_limit(Some(LIMIT), poll)
+    with_limit(LIMIT, poll)
 }
 
 /// Runs `f` without a budget: a closure that may block has nobody to yield to.
 pub(crate) fn without<R>(f: impl FnOnce() -> R) -> R {
-    with_limit(None, f)
+    with_limit(UNLIMITED, f)
 }
 
 #[inline]
-fn with_limit<R>(limit: Option<u8>, poll: impl FnOnce() -> R) -> R {
-    struct Restore(Option<u8>);
+fn with_limit<R>(limit: u8, poll: impl FnOnce() -> R) -> R {
+    struct Restore(u8);
     impl Drop for Restore {
         #[inline]
         fn drop(&mut self) {
-            // During thread teardown there is no budget left to restore.
-            set(self.0);
+            LEFT.set(self.0);
         }
     }
-    let _restore = Restore(set(limit));
+    let _restore = Restore(LEFT.replace(limit));
     poll()
-}
-
-#[inline]
-fn set(limit: Option<u8>) -> Option<u8> {
-    access(|left| left.replace(limit)).flatten()
-}
-
-#[inline]
-fn access<R>(f: impl FnOnce(&Cell<Option<u8>>) -> R) -> Option<R> {
-    LEFT.try_with(f).ok()
 }
 
 /// Gives the unit back when dropped, unless [`RestoreOnPending::made_progress`] was called.
 #[must_use = "dropping it at once gives the unit back"]
-pub struct RestoreOnPending(Cell<Option<u8>>);
+pub struct RestoreOnPending(Cell<u8>);
 
 impl RestoreOnPending {
     /// The operation went on: the unit stays spent.
     #[inline]
     pub fn made_progress(&self) {
-        self.0.set(None);
+        self.0.set(UNLIMITED);
     }
 }
 
@@ -82,8 +86,9 @@ impl fmt::Debug for RestoreOnPending {
 impl Drop for RestoreOnPending {
     #[inline]
     fn drop(&mut self) {
-        if let Some(before) = self.0.get() {
-            set(Some(before));
+        let before = self.0.get();
+        if before != UNLIMITED {
+            LEFT.set(before);
         }
     }
 }
@@ -106,24 +111,22 @@ impl Drop for RestoreOnPending {
 /// ```
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
-    let before = access(Cell::get).flatten();
+    let before = LEFT.get();
     match before {
-        None => Poll::Ready(RestoreOnPending(Cell::new(None))),
-        Some(0) => {
+        UNLIMITED => {}
+        0 => {
             cx.waker().wake_by_ref();
-            Poll::Pending
+            return Poll::Pending;
         }
-        Some(units) => {
-            set(Some(units - 1));
-            Poll::Ready(RestoreOnPending(Cell::new(before)))
-        }
+        units => LEFT.set(units - 1),
     }
+    Poll::Ready(RestoreOnPending(Cell::new(before)))
 }
 
 /// True if the running task may still make progress in this poll; always true outside a task.
 #[inline]
 pub fn has_budget_remaining() -> bool {
-    access(Cell::get).flatten() != Some(0)
+    LEFT.get() != 0
 }
 
 /// Takes one unit, and yields to the scheduler if none is left.
@@ -156,7 +159,7 @@ impl<F: Future> Future for Unconstrained<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        with_limit(None, || self.project().inner.poll(cx))
+        with_limit(UNLIMITED, || self.project().inner.poll(cx))
     }
 }
 

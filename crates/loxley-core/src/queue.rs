@@ -197,7 +197,8 @@ impl<T: SlotItem> Local<T> {
     pub fn pop(&self, public: &Public<T>) -> Option<T> {
         let task = self.deque.pop();
         let left = match task {
-            Some(_) => self.length.get().saturating_sub(1),
+            // The true length was at least 1, and this one is no less.
+            Some(_) => self.length.get() - 1,
             None => 0,
         };
         self.length.set(left);

@@ -32,9 +32,8 @@ pub(crate) mod doors {
     pub use super::shutdown::Threads;
 }
 
-use crate::primitive::Arc;
 use crate::task::JoinHandle;
-use crate::worker;
+use crate::worker::{self, Worker};
 use context::Entered;
 
 #[cfg(feature = "test-util")]
@@ -185,17 +184,17 @@ where
     F::Output: Send + 'static,
 {
     let spawned_at = std::panic::Location::caller();
-    // On a worker of this runtime the shared counts are left alone: all workers would fight for their line.
-    if let Some(worker) = worker::any_current() {
-        let here = |handle: &Handle| Arc::ptr_eq(&handle.inner.scheduler, worker.scheduler());
-        if context::with_handle(here) == Ok(true) {
-            return worker.scheduler().spawn(spawned_at, future);
+    worker::with_any_current(|worker| {
+        // On a worker the runtime's shared count is left alone: all would fight for its line.
+        let here = worker.map(Worker::scheduler);
+        if let Some(scheduler) = here.filter(|scheduler| context::is_in(scheduler)) {
+            return scheduler.spawn(spawned_at, future);
         }
-    }
-    match Handle::try_current() {
-        Ok(handle) => handle.inner.scheduler.spawn(spawned_at, future),
-        Err(error) => panic!("cannot spawn a task: {error}"),
-    }
+        match Handle::try_current() {
+            Ok(handle) => handle.inner.scheduler.spawn(spawned_at, future),
+            Err(error) => panic!("cannot spawn a task: {error}"),
+        }
+    })
 }
 
 /// True unless this thread drives async tasks, which blocking it would stop.

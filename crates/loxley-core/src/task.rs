@@ -51,6 +51,7 @@ mod depth;
 mod error;
 mod id;
 mod join;
+mod lent;
 mod owned;
 mod raw;
 mod state;
@@ -61,8 +62,10 @@ mod yields;
 
 pub use error::JoinError;
 pub use id::Id;
+pub(crate) use id::outside_tasks;
 pub use join::{AbortHandle, JoinHandle};
-pub(crate) use owned::{Home, Schedule};
+pub(crate) use lent::Lent;
+pub(crate) use owned::{Home, Runner, Schedule};
 pub(crate) use raw::{Notified, contain};
 pub(crate) use wake_list::{WakeList, wake_caught};
 pub(crate) use waker::is_task_waker;
@@ -73,7 +76,7 @@ pub use yields::{YieldNow, yield_now};
 /// What models reach.
 #[cfg(loxley_loom)]
 pub mod doors {
-    pub use super::owned::{Home, Schedule};
+    pub use super::owned::{Home, Runner, Schedule};
     pub use super::raw::Notified;
     pub use super::state::{Completed, DropJoin, Idle, Start, State, Wake};
     pub use super::wake_list::WakeList;

@@ -58,7 +58,6 @@ mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::rc::Rc;
 
 pub use block::block_in_place;
 pub use counters::Counters;
@@ -68,7 +67,7 @@ pub use station::Station;
 
 use crate::primitive::{Arc, thread_local, thread_number};
 use crate::queue::Local;
-use crate::task::WakeList;
+use crate::task::{Lent, WakeList, outside_tasks};
 use crate::timer::Timers;
 use pace::Pace;
 
@@ -121,23 +120,20 @@ pub struct Worker {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+    static CURRENT: Lent<Worker> = const { Lent::new() };
 }
 
-/// The worker that this thread is, if any.
+/// Shows the worker that this thread is, if any.
 #[inline]
-pub fn any_current() -> Option<Rc<Worker>> {
-    CURRENT
-        .try_with(|current| current.borrow().clone())
-        .ok()
-        .flatten()
+pub fn with_any_current<R>(look: impl FnOnce(Option<&Worker>) -> R) -> R {
+    CURRENT.with(|current| current.with(look))
 }
 
-/// The worker of `scheduler` that this thread is, unless it is blocked in `block_in_place`.
+/// Shows the worker of `scheduler` that this thread is, unless it is blocked in `block_in_place`.
 #[inline]
-pub fn current(scheduler: &Scheduler) -> Option<Rc<Worker>> {
-    any_current().filter(|worker| {
-        std::ptr::eq(Arc::as_ptr(&worker.scheduler), scheduler) && !worker.blocked.get()
+pub fn with_current<R>(scheduler: &Scheduler, look: impl FnOnce(Option<&Worker>) -> R) -> R {
+    with_any_current(|worker| {
+        look(worker.filter(|worker| worker.works_for(scheduler) && !worker.blocked.get()))
     })
 }
 
@@ -149,12 +145,12 @@ impl Worker {
         station: usize,
         local: Local<Task>,
         interrupt: Option<Arc<dyn Interrupt>>,
-    ) -> Rc<Self> {
+    ) -> Self {
         let config = &scheduler.config;
         let injector_pace = config
             .injector_interval
             .map(|polls| Pace::new(Some(polls), false));
-        Rc::new(Self {
+        Self {
             pace: Pace::new(config.event_interval, config.patient),
             injector_pace,
             seat: scheduler.seat(seat).clone(),
@@ -172,21 +168,13 @@ impl Worker {
             random: Cell::new(0x9e37_79b9 ^ ((seat as u32 + 1) << 8)),
             interrupt,
             scheduler,
-        })
+        }
     }
 
     /// Makes this thread the worker for the time of `body`.
-    pub fn enter<R>(self: &Rc<Self>, body: impl FnOnce(&Self) -> R) -> R {
-        struct Leave(Option<Rc<Worker>>);
-        impl Drop for Leave {
-            fn drop(&mut self) {
-                let before = self.0.take();
-                let _ = CURRENT.try_with(|current| current.replace(before));
-            }
-        }
+    pub fn enter<R>(&self, body: impl FnOnce(&Self) -> R) -> R {
         self.seat.watch.sit_down(thread_number());
-        let _leave = Leave(CURRENT.with(|current| current.replace(Some(self.clone()))));
-        body(self)
+        CURRENT.with(|current| current.lend(self, || outside_tasks(|| body(self))))
     }
 
     /// The loop of a thread that does nothing else.
@@ -227,6 +215,12 @@ impl Worker {
         Step::Idle
     }
 
+    /// True if this is a worker of that runtime.
+    #[inline]
+    pub fn works_for(&self, scheduler: &Scheduler) -> bool {
+        std::ptr::eq(&*self.scheduler, scheduler)
+    }
+
     /// The runtime that this worker belongs to.
     pub fn scheduler(&self) -> &Arc<Scheduler> {
         &self.scheduler
@@ -260,14 +254,21 @@ impl Worker {
     /// W3: true if anything ran.
     #[inline]
     fn run_tasks(&self) -> bool {
-        let mut ran = false;
+        if self.pace.is_due() {
+            return false;
+        }
+        let Some(first) = self.next_task() else {
+            return false;
+        };
+        // Once: only who has found nothing begins to search.
+        self.run_first(first);
         while !self.pace.is_due() {
+            self.pay_what_is_owed();
             let Some(task) = self.next_task() else { break };
             self.run_task(task);
-            self.pay_what_is_owed();
-            ran = true;
         }
-        ran
+        self.pay_what_is_owed();
+        true
     }
 
     #[inline]
@@ -288,12 +289,18 @@ impl Worker {
         })
     }
 
-    /// Polls one task; first of all the worker stops searching (S2).
-    #[inline]
-    fn run_task(&self, task: Task) {
+    /// S2, then the task.
+    fn run_first(&self, task: Task) {
         if self.searching.get() {
             self.stop_searching();
         }
+        self.run_task(task);
+    }
+
+    /// Polls one task, by a worker that does not search.
+    #[inline]
+    fn run_task(&self, task: Task) {
+        debug_assert!(!self.searching.get());
         if !self.pace.is_due() {
             self.pace.tick();
         }
@@ -301,7 +308,7 @@ impl Worker {
             self.keep_injector_pace(pace);
         }
         self.counters().polls.add(1);
-        task.run();
+        task.run(self);
     }
 
     fn stop_searching(&self) {
@@ -317,23 +324,17 @@ impl Worker {
     }
 
     /// Gives the seat up for now, tasks and all: on a current-thread runtime the next driver finds them.
-    pub fn stand_up(self: Rc<Self>) {
+    pub fn stand_up(self) {
         if self.searching.replace(false) {
             let announce = self.scheduler.idle.stop_searching();
             self.scheduler.carry_out(announce);
         }
         self.seat.watch.stand_up();
-        match Rc::try_unwrap(self) {
-            Ok(worker) => worker.seat.queue.stand_up(worker.local),
-            Err(_) => debug_assert!(
-                false,
-                "a seat cannot be left by somebody who still works there"
-            ),
-        }
+        self.seat.queue.stand_up(self.local);
     }
 
     /// Leaves the seat for good: what is still queued goes to the others, or is dropped if there are none.
-    pub fn leave(self: Rc<Self>) {
+    pub fn leave(self) {
         let queue = &self.seat.queue;
         let tasks = queue.slot.take().into_iter();
         for task in tasks.chain(std::iter::from_fn(|| self.local.pop(queue))) {

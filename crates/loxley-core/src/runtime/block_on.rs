@@ -126,7 +126,7 @@ impl Handle {
         output
     }
 
-    fn sit_down(&self, root: &Arc<Root>) -> Option<std::rc::Rc<Worker>> {
+    fn sit_down(&self, root: &Arc<Root>) -> Option<Worker> {
         let scheduler = &self.inner.scheduler;
         let local = scheduler.seat(0).queue.sit_down()?;
         scheduler.stations[0].settle(0);
@@ -136,12 +136,12 @@ impl Handle {
 
     fn drive<T>(
         &self,
-        worker: std::rc::Rc<Worker>,
+        worker: Worker,
         root: &Arc<Root>,
         mut poll: impl FnMut() -> Poll<T>,
     ) -> Option<T> {
         // D3, also if the root panics. It holds the only reference to the worker by then.
-        struct StandUp<'a>(Option<std::rc::Rc<Worker>>, &'a Waiting);
+        struct StandUp<'a>(Option<Worker>, &'a Waiting);
         impl Drop for StandUp<'_> {
             fn drop(&mut self) {
                 if let Some(worker) = self.0.take() {

@@ -11,7 +11,7 @@ use crate::blocking::{BlockingPool, Job};
 use crate::budget;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::{Arc, CachePadded};
-use crate::task::{Home, Id, JoinHandle, Notified, Schedule};
+use crate::task::{Home, Id, JoinHandle, Notified, Runner, Schedule};
 use crate::worker::{self, Worker};
 
 /// Lists of closures, so that one lock is not shared by all who spawn.
@@ -66,12 +66,21 @@ impl BlockingTasks {
 }
 
 impl Schedule for BlockingTasks {
+    type Runner = Thread;
+
     fn schedule(&self, task: Notified<Self>) {
         // A closure is never idle: it is queued, running or complete.
         debug_assert!(false, "a blocking task was woken: {task:?}");
     }
 
-    fn reschedule(&self, task: Notified<Self>) {
+    fn cancelled(&self) {}
+}
+
+/// Who runs a closure has nothing to do after it.
+pub struct Thread;
+
+impl Runner<BlockingTasks> for Thread {
+    fn reschedule(&self, task: Notified<BlockingTasks>) {
         debug_assert!(false, "a blocking task asked to run again: {task:?}");
     }
 
@@ -83,7 +92,7 @@ struct BlockingJob(Notified<BlockingTasks>, Hold);
 impl Job for BlockingJob {
     fn run(self: Box<Self>) {
         let Self(task, hold) = *self;
-        task.run();
+        task.run(&Thread);
         // After the result is known: a paused clock must not move in between.
         drop(hold);
     }

@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 
 use super::Handle;
 use crate::primitive::thread_local;
+use crate::worker::Scheduler;
 
 /// How this thread was entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum Entered {
 thread_local! {
     static HANDLE: RefCell<Option<Handle>> = const { RefCell::new(None) };
     static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// The address of the current handle's scheduler, to compare with.
+    static SCHEDULER: Cell<*const Scheduler> = const { Cell::new(std::ptr::null()) };
     static ENTERED: Cell<Entered> = const { Cell::new(Entered::Outside) };
 }
 
@@ -68,6 +71,19 @@ pub fn with_handle<R>(f: impl FnOnce(&Handle) -> R) -> Result<R, TryCurrentError
         .ok_or(missing(false))
 }
 
+/// True if the current handle is of this runtime. Cheaper than looking at the handle, and lends nothing.
+#[inline]
+pub fn is_in(scheduler: &Scheduler) -> bool {
+    SCHEDULER.with(|current| std::ptr::eq(current.get(), scheduler))
+}
+
+/// Changes the current handle; the caller drops the one before, which may be the last one.
+fn replace(handle: Option<Handle>) -> Option<Handle> {
+    let scheduler = handle.as_ref().map(|handle| &*handle.inner.scheduler);
+    SCHEDULER.with(|current| current.set(scheduler.map_or(std::ptr::null(), std::ptr::from_ref)));
+    HANDLE.try_with(|current| current.replace(handle)).ok()?
+}
+
 /// The current handle.
 pub fn current() -> Result<Handle, TryCurrentError> {
     with_handle(Handle::clone)
@@ -96,7 +112,7 @@ impl fmt::Debug for EnterGuard<'_> {
 
 /// Makes `handle` current.
 pub fn enter<'a>(handle: &Handle) -> EnterGuard<'a> {
-    let before = HANDLE.with(|current| current.replace(Some(handle.clone())));
+    let before = replace(Some(handle.clone()));
     let depth = DEPTH.get() + 1;
     DEPTH.set(depth);
     EnterGuard {
@@ -119,8 +135,7 @@ impl Drop for EnterGuard<'_> {
         let before = self.before.take();
         let _ = DEPTH.try_with(|depth| depth.set(self.depth - 1));
         // Dropped outside the borrow: it may be the last handle.
-        let left = HANDLE.try_with(|current| current.replace(before));
-        drop(left);
+        drop(replace(before));
     }
 }
 

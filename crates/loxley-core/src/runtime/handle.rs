@@ -12,9 +12,9 @@ use super::metrics::RuntimeMetrics;
 use super::shutdown::{Threads, Watching};
 use crate::blocking::BlockingPool;
 use crate::primitive::{Arc, OnceLock};
-use crate::task::{Id, JoinHandle};
+use crate::task::{Id, JoinHandle, Schedule};
 use crate::timer::Timers;
-use crate::worker::{Scheduler, any_current, current};
+use crate::worker::{Scheduler, with_any_current};
 
 /// Which kind of runtime it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +49,10 @@ impl Inner {
 
     /// The station of this thread if it is a worker here, else one in turn.
     pub(super) fn station_here(&self) -> usize {
-        match any_current() {
-            Some(worker) if Arc::ptr_eq(worker.scheduler(), &self.scheduler) => {
-                worker.station_index()
-            }
+        with_any_current(|worker| match worker {
+            Some(worker) if worker.works_for(&self.scheduler) => worker.station_index(),
             _ => self.scheduler.any_station(),
-        }
+        })
     }
 
     /// The wheel for a timer made here; `None` if timers are disabled.
@@ -176,7 +174,6 @@ impl Handle {
 
 impl Scheduler {
     /// Spawns into the list of this thread's worker, or into one for outsiders.
-    #[inline]
     pub(super) fn spawn<F>(
         &self,
         spawned_at: &'static Location<'static>,
@@ -186,25 +183,11 @@ impl Scheduler {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        match current(self) {
-            Some(worker) => {
-                worker.counters().spawned.add(1);
-                let home = self.home_of_station(worker.station_index());
-                let (task, handle) = home.spawn(Id::next(), spawned_at, future);
-                if let Some(task) = task {
-                    worker.schedule(task);
-                }
-                handle
-            }
-            None => {
-                let home = self.outside_home();
-                let (task, handle) = home.spawn(Id::next(), spawned_at, future);
-                if let Some(task) = task {
-                    self.inject(task);
-                }
-                handle
-            }
+        let (task, handle) = self.home_here().spawn(Id::next(), spawned_at, future);
+        if let Some(task) = task {
+            self.schedule(task);
         }
+        handle
     }
 }
 

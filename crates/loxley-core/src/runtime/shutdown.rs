@@ -19,7 +19,6 @@
 //!
 //! Checked by `tests/runtime_shutdown.rs` and `loom-tests/tests/{shutdown,spare}.rs`.
 
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Handle;
@@ -27,7 +26,7 @@ use super::handle::Inner;
 use crate::monitor::{Stop, Tally};
 use crate::primitive::{Arc, Condvar, Mutex, thread};
 use crate::task::WakeList;
-use crate::worker::{Worker, any_current};
+use crate::worker::{Worker, with_any_current};
 
 /// The worker threads that have not left yet, and those that stand in for them.
 #[derive(Default)]
@@ -175,7 +174,7 @@ impl Handle {
         }
         let scheduler = &inner.scheduler;
         let oneself =
-            any_current().is_some_and(|worker| Arc::ptr_eq(worker.scheduler(), scheduler));
+            with_any_current(|worker| worker.is_some_and(|worker| worker.works_for(scheduler)));
         inner
             .threads
             .wait(deadline, oneself && !inner.is_current_thread());
@@ -195,7 +194,7 @@ impl Handle {
 }
 
 /// E4: a worker leaves for good.
-pub fn retire(worker: Rc<Worker>) {
+pub fn retire(worker: Worker) {
     let scheduler = worker.scheduler().clone();
     worker.leave();
     scheduler.sweep();

@@ -12,7 +12,7 @@ use super::context;
 use crate::budget;
 use crate::primitive::Arc;
 use crate::timer::{Entry, Timers};
-use crate::worker::any_current;
+use crate::worker::with_any_current;
 
 /// Sleeps shorter than this end at their exact deadline.
 const EXACT: Duration = Duration::from_millis(8);
@@ -158,13 +158,13 @@ fn is_paused(_: &Timers) -> bool {
 /// that nobody else sleeps over that wheel.
 #[inline]
 fn with_wheel_here<R>(timers: &Arc<Timers>, f: impl FnOnce(&Arc<Timers>, bool) -> R) -> R {
-    if let Some(worker) = any_current() {
-        let here = worker.timers();
-        if here.clock().is(timers.clock()) {
-            return f(here, worker.is_tenant());
+    with_any_current(|worker| {
+        let here = worker.filter(|worker| worker.timers().clock().is(timers.clock()));
+        match here {
+            Some(worker) => f(worker.timers(), worker.is_tenant()),
+            None => f(timers, false),
         }
-    }
-    f(timers, false)
+    })
 }
 
 impl Future for Sleep {

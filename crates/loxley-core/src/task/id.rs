@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroU64;
 
+use crate::budget;
 use crate::primitive::global::{AtomicU64, Ordering, thread_local};
 
 /// Numbers that a thread draws at a time.
@@ -68,27 +69,49 @@ impl fmt::Debug for Id {
 
 /// The task whose code runs on this thread, if any.
 pub(crate) fn current_id() -> Option<Id> {
-    let number = CURRENT.try_with(Cell::get).ok()?;
-    NonZeroU64::new(number).map(Id)
+    NonZeroU64::new(CURRENT.get()).map(Id)
+}
+
+/// The time of one poll: the task's id is current and its budget full. A runner's loop runs one poll after the other,
+/// so what was before is no task and no budget: nothing is saved, and the end comes with its drop.
+pub(super) struct Turn(());
+
+impl Turn {
+    #[inline]
+    pub(super) fn begin(id: Id) -> Self {
+        CURRENT.set(id.0.get());
+        budget::fill();
+        Self(())
+    }
+}
+
+impl Drop for Turn {
+    #[inline]
+    fn drop(&mut self) {
+        CURRENT.set(0);
+        budget::lift();
+    }
 }
 
 /// Runs `f` as the task `id`; the id before it comes back afterwards, also on a panic.
-#[inline]
 pub(super) fn with_current<R>(id: Id, f: impl FnOnce() -> R) -> R {
-    struct Restore(u64);
-    impl Drop for Restore {
-        #[inline]
-        fn drop(&mut self) {
-            replace(self.0);
-        }
-    }
-    let _restore = Restore(replace(id.0.get()));
-    f()
+    swapped(id.0.get(), f)
 }
 
-#[inline]
-fn replace(id: u64) -> u64 {
-    CURRENT.try_with(|current| current.replace(id)).unwrap_or(0)
+/// Runs a loop that polls tasks, possibly inside a task of another runtime, whose turn goes on afterwards.
+pub(crate) fn outside_tasks<R>(run: impl FnOnce() -> R) -> R {
+    swapped(0, || budget::without(run))
+}
+
+fn swapped<R>(id: u64, f: impl FnOnce() -> R) -> R {
+    struct Restore(u64);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.set(self.0);
+        }
+    }
+    let _restore = Restore(CURRENT.replace(id));
+    f()
 }
 
 #[cfg(all(test, not(loxley_loom)))]

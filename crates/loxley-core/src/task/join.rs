@@ -3,13 +3,14 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::depth::end_within_depth;
-use super::raw::{Header, contain, header_of, release};
+use super::raw::{Header, contain, header_of, join_waker_of, release};
 use super::state::{AlreadyComplete, DropJoin, Wake};
 use super::{Id, JoinError};
 use crate::budget;
@@ -94,10 +95,7 @@ impl<T> JoinHandle<T> {
     /// Makes sure that completion wakes `waker`; the error says that it has happened already.
     fn register(&self, waker: &Waker) -> Result<(), AlreadyComplete> {
         let state = &header_of(&self.header).state;
-        // SAFETY: the function is the vtable's own (task.rs, rule 7) and returns a part of the cell (rule 1).
-        let field = unsafe { (header_of(&self.header).vtable.join_waker)(self.header) };
-        // SAFETY: the cell lives as long as our reference.
-        let field = unsafe { field.as_ref() };
+        let field = join_waker_of(&self.header);
         if state.has_join_waker() {
             state.unset_join_waker()?;
         }
@@ -121,13 +119,13 @@ impl<T> JoinHandle<T> {
 
     fn take_output(&mut self) -> Result<T, JoinError> {
         self.taken = true;
-        let mut output: Option<Result<T, JoinError>> = None;
+        let mut output: MaybeUninit<Result<T, JoinError>> = MaybeUninit::uninit();
         // SAFETY: the task is complete and we are its handle: the output is ours, and `taken` says that it
         // was moved out (task.rs, rule 3); its type is `T` by the contract of `new`.
         unsafe {
-            (header_of(&self.header).vtable.take_output)(self.header, (&raw mut output).cast());
+            (header_of(&self.header).vtable.take_output)(self.header, output.as_mut_ptr().cast());
+            output.assume_init()
         }
-        output.expect("the vtable's function stores an output")
     }
 }
 
@@ -177,10 +175,7 @@ unsafe fn drop_output(header: NonNull<Header>) {
 impl<T> JoinHandle<T> {
     #[cold]
     fn drop_waker(&self) {
-        // SAFETY: as in `register`.
-        let field = unsafe { (header_of(&self.header).vtable.join_waker)(self.header) };
-        // SAFETY: as in `register`.
-        let field = unsafe { field.as_ref() };
+        let field = join_waker_of(&self.header);
         // SAFETY: `drop_join` cleared JOIN_WAKER before completion: the field is ours alone.
         let waker = field.with_mut(|stored| unsafe { (*stored).take() });
         contain(|| drop(waker));

@@ -23,21 +23,36 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::ptr::NonNull;
+use std::task::Waker;
 
 use super::raw::{self, Header, Notified, header_of, release};
-use super::{Id, JoinHandle};
+use super::{Id, JoinHandle, wake_caught};
 use crate::primitive::{Arc, Mutex, UnsafeCell, Weak};
 
 /// Where tasks go when they are woken. The scheduler outlives its tasks' cells (rule 2).
 pub trait Schedule: Send + Sync + Sized + 'static {
+    /// Who runs its tasks.
+    type Runner: Runner<Self>;
+
     /// A task was woken: put it into a queue.
     fn schedule(&self, task: Notified<Self>);
 
-    /// A task was woken while it ran, by itself or by others: put it behind the tasks that wait.
-    fn reschedule(&self, task: Notified<Self>);
+    /// A task ended in nobody's hands: it was cancelled. Its handle does not know yet.
+    fn cancelled(&self);
+}
 
-    /// A task's output is stored.
+/// Runs tasks of a scheduler: what a poll leads to needs no search for the thread's own queue.
+pub trait Runner<S: Schedule> {
+    /// The task that was run was woken meanwhile, by itself or by others: put it behind the tasks that wait.
+    fn reschedule(&self, task: Notified<S>);
+
+    /// The task that was run has ended. Its handle does not know yet.
     fn completed(&self);
+
+    /// The task that was run has ended, and this is who waits for it. It must not unwind.
+    fn wake_joiner(&self, joiner: Waker) {
+        wake_caught(joiner);
+    }
 }
 
 /// A cell's place in its home's list; belongs to the home's lock.

@@ -3,18 +3,17 @@
 //! The rules that the SAFETY comments cite are those of `task.rs`.
 
 use std::future::Future;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, needs_drop, offset_of};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
 use super::depth::end_within_depth;
-use super::id::with_current;
-use super::owned::{Home, Links, Schedule};
+use super::id::{Turn, with_current};
+use super::owned::{Home, Links, Runner, Schedule};
 use super::state::{Completed, Idle, Start, State};
 use super::{Id, JoinError, wake_caught, waker};
-use crate::budget;
 use crate::primitive::UnsafeCell;
 
 /// What every reference may read, whatever the task's type (rule 1).
@@ -33,16 +32,17 @@ const _: () = assert!(size_of::<Header>() <= 64, "the header fits one cache line
 
 /// The functions that know the task's type.
 pub(super) struct Vtable {
-    /// Runs a task whose `Notified` the caller holds.
-    pub(super) run: unsafe fn(NonNull<Header>),
+    /// Runs a task whose `Notified` the caller holds; the pointer is a `&S::Runner`.
+    run: unsafe fn(NonNull<Header>, NonNull<()>),
     /// Drops the future of a task that the caller set RUNNING, completes it, drops the caller's reference.
     pub(super) cancel: unsafe fn(NonNull<Header>),
     /// Gives the task, with one reference, to the scheduler.
     pub(super) schedule: unsafe fn(NonNull<Header>),
-    /// Moves the output to `*mut Option<Result<T, JoinError>>`.
+    /// Moves the output to `*mut Result<T, JoinError>`.
     pub(super) take_output: unsafe fn(NonNull<Header>, *mut ()),
     pub(super) drop_output: unsafe fn(NonNull<Header>),
-    pub(super) join_waker: unsafe fn(NonNull<Header>) -> NonNull<JoinWaker>,
+    /// Where in the cell the join waker is.
+    join_waker: usize,
     /// Frees the cell after its last reference.
     pub(super) dealloc: unsafe fn(NonNull<Header>),
 }
@@ -87,7 +87,7 @@ where
                     schedule: schedule::<S>,
                     take_output: take_output::<F>,
                     drop_output: drop_output::<F>,
-                    join_waker: join_waker::<F>,
+                    join_waker: offset_of!(Cell<F>, join_waker),
                     dealloc: dealloc::<F, S>,
                 }
             },
@@ -130,10 +130,12 @@ impl<S: Schedule> Notified<S> {
 
     /// Polls the future once, or drops it if the task was aborted.
     #[inline]
-    pub fn run(self) {
+    pub fn run(self, runner: &S::Runner) {
         let header = ManuallyDrop::new(self).header;
-        // SAFETY: the reference moves into the call (rule 1), which is the vtable's own (rule 7).
-        unsafe { (header_of(&header).vtable.run)(header) }
+        let runner = NonNull::from(runner).cast();
+        // SAFETY: the reference moves into the call (rule 1), which is the vtable's own and of the same `S`
+        // (rule 7); the runner is borrowed for as long as it takes.
+        unsafe { (header_of(&header).vtable.run)(header, runner) }
     }
 
     /// The address, for a slot that holds tasks as pointers.
@@ -155,9 +157,10 @@ impl<S: Schedule> Notified<S> {
 impl<S: Schedule> Drop for Notified<S> {
     fn drop(&mut self) {
         let header = self.header;
-        header_of(&header).state.cancel_notified();
-        // SAFETY: as in `run`; the task finds CANCELLED and drops its future, and nobody waits for that.
-        unsafe { end_within_depth(header, header_of(&header).vtable.run) }
+        header_of(&header).state.start_cancelled();
+        // SAFETY: the start of a `Notified` gives RUNNING and its reference to the call, which is the vtable's own
+        // (rules 1, 2, 7); nobody waits for it.
+        unsafe { end_within_depth(header, header_of(&header).vtable.cancel) }
     }
 }
 
@@ -199,32 +202,45 @@ fn home_of<S: Schedule>(header: &NonNull<Header>) -> &Home<S> {
     unsafe { header_of(header).home.cast().as_ref() }
 }
 
+/// The place of the join waker.
+pub(super) fn join_waker_of(header: &NonNull<Header>) -> &JoinWaker {
+    let offset = header_of(header).vtable.join_waker;
+    // SAFETY: the header is the first field of a cell that was allocated with this vtable, whose offset it is (rule 7),
+    // and lives as long as the reference that the caller borrows (rule 1).
+    unsafe { header.byte_add(offset).cast().as_ref() }
+}
+
 fn cell_of<F: Future>(header: &NonNull<Header>) -> &Cell<F> {
     // SAFETY: the header is the first field of the `repr(C)` cell, whose type is the vtable's (rule 7).
     unsafe { header.cast().as_ref() }
 }
 
-unsafe fn run<F: Future + Send + 'static, S: Schedule>(header: NonNull<Header>)
-where
-    F::Output: Send + 'static,
-{
-    if header_of(&header).state.start() == Start::Cancel {
-        // SAFETY: `start` gave the caller RUNNING.
-        return unsafe { cancel::<F, S>(header) };
-    }
-    match poll_future::<F>(&header) {
-        Poll::Ready(output) => finish::<F, S>(header, output),
-        Poll::Pending => match header_of(&header).state.idle() {
-            Idle::Done => {}
-            Idle::Reschedule => {
-                // SAFETY: `idle` left SCHEDULED and the runner's reference to this `Notified`.
-                let task = unsafe { Notified::<S>::new(header) };
-                home_of::<S>(&header).scheduler().reschedule(task);
-            }
-            // SAFETY: `idle` left the task RUNNING.
-            Idle::Cancel => unsafe { cancel::<F, S>(header) },
+/// # Safety
+///
+/// The caller holds a `Notified` of `S`, which moves into the call, and `runner` is a `&S::Runner`.
+unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>, runner: NonNull<()>) {
+    // SAFETY: by this function's own contract.
+    let runner: &S::Runner = unsafe { runner.cast().as_ref() };
+    let ended = match header_of(&header).state.start() {
+        Start::Cancel => Err(cancelled::<F>(&header)),
+        Start::Poll => match poll_future::<F>(&header) {
+            Poll::Ready(output) => output,
+            Poll::Pending => match header_of(&header).state.idle() {
+                Idle::Done => return,
+                Idle::Reschedule => {
+                    // SAFETY: `idle` left SCHEDULED and the runner's reference to this `Notified`.
+                    return runner.reschedule(unsafe { Notified::new(header) });
+                }
+                Idle::Cancel => Err(cancelled::<F>(&header)),
+            },
         },
-    }
+    };
+    finish::<F>(
+        header,
+        ended,
+        || runner.completed(),
+        |joiner| runner.wake_joiner(joiner),
+    );
 }
 
 /// Polls; on `Ready` the future is dropped. A panic in either becomes the task's error.
@@ -236,22 +252,18 @@ fn poll_future<F: Future>(header: &NonNull<Header>) -> Poll<Result<F::Output, Jo
     let mut cx = Context::from_waker(&waker);
     let mut dropped = false;
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        with_current(id, || {
-            let output = budget::with_full(|| {
-                cell.stage.with_mut(|stage| {
-                    // SAFETY: the task is RUNNING and not complete, so the stage is ours and holds the future
-                    // (rule 2).
-                    let future = unsafe { &mut *stage.cast::<F>() };
-                    // SAFETY: the future never moves from the moment its cell is allocated until its drop.
-                    unsafe { Pin::new_unchecked(future) }.poll(&mut cx)
-                })
-            });
-            if output.is_ready() {
-                dropped = true;
-                drop_future(cell);
-            }
-            output
-        })
+        let _turn = Turn::begin(id);
+        let output = cell.stage.with_mut(|stage| {
+            // SAFETY: the task is RUNNING and not complete, so the stage is ours and holds the future (rule 2).
+            let future = unsafe { &mut *stage.cast::<F>() };
+            // SAFETY: the future never moves from the moment its cell is allocated until its drop.
+            unsafe { Pin::new_unchecked(future) }.poll(&mut cx)
+        });
+        if output.is_ready() {
+            dropped = true;
+            drop_future(cell);
+        }
+        output
     }));
     match polled {
         Ok(output) => output.map(Ok),
@@ -277,36 +289,51 @@ fn drop_future<F: Future>(cell: &Cell<F>) {
 ///
 /// The caller holds RUNNING and one reference, and the future is still there.
 unsafe fn cancel<F: Future, S: Schedule>(header: NonNull<Header>) {
-    let cell = cell_of::<F>(&header);
+    let ended = Err(cancelled::<F>(&header));
+    let count = || home_of::<S>(&header).scheduler().cancelled();
+    finish::<F>(header, ended, count, wake_caught);
+}
+
+/// Drops the future of a task that is RUNNING and was aborted, and says how that went.
+#[cold]
+fn cancelled<F: Future>(header: &NonNull<Header>) -> JoinError {
+    let cell = cell_of::<F>(header);
     let id = cell.header.id;
     let dropped = catch_unwind(AssertUnwindSafe(|| {
         with_current(id, || drop_future(cell));
     }));
-    let error = match dropped {
+    match dropped {
         Ok(()) => JoinError::cancelled(id),
         Err(payload) => JoinError::panic(id, payload),
-    };
-    finish::<F, S>(header, Err(error));
+    }
 }
 
-/// Stores the output, wakes the handle, gives up the references of the runner and of the owned list.
+/// Stores the output, wakes the handle, gives up the references of the runner and of the owned list. `count` comes
+/// before the handle learns of it; `wake` must not unwind.
 #[inline]
-fn finish<F: Future, S: Schedule>(header: NonNull<Header>, output: Result<F::Output, JoinError>) {
+fn finish<F: Future>(
+    header: NonNull<Header>,
+    output: Result<F::Output, JoinError>,
+    count: impl FnOnce(),
+    wake: impl FnOnce(Waker),
+) {
     let cell = cell_of::<F>(&header);
+    let drops_nothing = output.is_ok() && !needs_drop::<F::Output>();
     cell.stage.with_mut(|stage| {
         // SAFETY: the task is RUNNING and the future was dropped: the stage is ours and empty (rule 2).
         unsafe { ptr::write(stage.cast(), output) }
     });
-    home_of::<S>(&header).scheduler().completed();
+    count();
     match cell.header.state.complete() {
         Completed::Keep => {}
+        Completed::DropOutput if drops_nothing => {}
         // SAFETY: there was no handle at the moment of completion, so the output is ours (rule 3).
         Completed::DropOutput => unsafe { drop_output::<F>(header) },
         Completed::WakeJoiner => {
             // SAFETY: JOIN_WAKER was set at completion: the field is ours alone.
             let waker = cell.join_waker.with_mut(|field| unsafe { (*field).take() });
             if let Some(waker) = waker {
-                wake_caught(waker);
+                wake(waker);
             }
         }
     }
@@ -324,16 +351,15 @@ unsafe fn schedule<S: Schedule>(header: NonNull<Header>) {
 
 /// # Safety
 ///
-/// The output belongs to the caller (rule 3), who never asks again; `output` points to an
-/// `Option<Result<F::Output, JoinError>>`.
+/// The output belongs to the caller (rule 3), who never asks again; `output` points to room for a
+/// `Result<F::Output, JoinError>`.
 unsafe fn take_output<F: Future>(header: NonNull<Header>, output: *mut ()) {
-    let output: *mut Option<Result<F::Output, JoinError>> = output.cast();
-    let taken = cell_of::<F>(&header).stage.with(|stage| {
-        // SAFETY: the output is there and the caller's (rule 3), who never asks again: it is moved out once.
-        unsafe { ptr::read(stage.cast()) }
+    let output: *mut Result<F::Output, JoinError> = output.cast();
+    cell_of::<F>(&header).stage.with(|stage| {
+        // SAFETY: the output is there and the caller's (rule 3), who never asks again: it is moved out once, to a
+        // place that takes it by this function's own contract.
+        unsafe { ptr::copy_nonoverlapping(stage.cast(), output, 1) }
     });
-    // SAFETY: by this function's own contract.
-    unsafe { *output = Some(taken) };
 }
 
 /// # Safety
@@ -349,13 +375,6 @@ unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
             });
         });
     });
-}
-
-/// # Safety
-///
-/// The cell was allocated for `F` (rule 7).
-unsafe fn join_waker<F: Future>(header: NonNull<Header>) -> NonNull<JoinWaker> {
-    NonNull::from(&cell_of::<F>(&header).join_waker)
 }
 
 /// # Safety

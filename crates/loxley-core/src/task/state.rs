@@ -121,17 +121,21 @@ impl State {
         let mut current = self.0.load(Ordering::Relaxed);
         loop {
             let (new, action) = next(current);
-            // Release publishes what this side did (a waker's writes, a poll's effects) to the transition
-            // that reads it; Acquire is the reading side of the same pairs. A value written back unchanged
-            // publishes too: the poll that follows must see the writes of *every* waker (tokio #7622).
-            match self
-                .0
-                .compare_exchange_weak(current, new, Ordering::AcqRel, Ordering::Relaxed)
-            {
-                Ok(_) => return action,
+            match self.try_update(current, new) {
+                Ok(()) => return action,
                 Err(seen) => current = seen,
             }
         }
+    }
+
+    #[inline]
+    fn try_update(&self, current: usize, new: usize) -> Result<(), usize> {
+        // Release publishes what this side did (a waker's writes, a poll's effects) to the transition that reads it;
+        // Acquire is the reading side of the same pairs. A value written back unchanged publishes too: the poll
+        // that follows must see the writes of *every* waker (tokio #7622).
+        self.0
+            .compare_exchange_weak(current, new, Ordering::AcqRel, Ordering::Relaxed)
+            .map(|_| ())
     }
 
     /// Wakes by value: the caller's reference moves into the `Notified`, or is given up.
@@ -186,16 +190,20 @@ impl State {
     /// Running → idle, after a poll that returned `Pending`.
     #[inline]
     pub fn idle(&self) -> Idle {
-        self.update(|state| {
-            debug_assert!(state & RUNNING != 0, "{:?}", Snapshot(state));
-            if state & CANCELLED != 0 {
-                (state, Idle::Cancel)
-            } else if state & SCHEDULED != 0 {
-                (state & !RUNNING, Idle::Reschedule)
-            } else {
-                ((state & !RUNNING) - REF_ONE, Idle::Done)
+        let mut current = self.0.load(Ordering::Relaxed);
+        // `update`, written out: one branch leads from the old state to the caller's next step.
+        loop {
+            debug_assert!(current & RUNNING != 0, "{:?}", Snapshot(current));
+            let (new, action) = match current & (CANCELLED | SCHEDULED) {
+                0 => ((current & !RUNNING) - REF_ONE, Idle::Done),
+                SCHEDULED => (current & !RUNNING, Idle::Reschedule),
+                _ => return Idle::Cancel,
+            };
+            match self.try_update(current, new) {
+                Ok(()) => return action,
+                Err(seen) => current = seen,
             }
-        })
+        }
     }
 
     /// Running → complete; the output is stored.
@@ -245,10 +253,12 @@ impl State {
         })
     }
 
-    /// Marks the task cancelled without running it; its `Notified` is in the caller's hands.
-    pub fn cancel_notified(&self) {
-        // Relaxed: the caller itself starts the task next.
+    /// Scheduled → running and cancelled, by the holder of the `Notified`, who does not want to poll.
+    pub fn start_cancelled(&self) {
+        // Relaxed: it is `start` that orders.
         self.0.fetch_or(CANCELLED, Ordering::Relaxed);
+        let start = self.start();
+        debug_assert_eq!(start, Start::Cancel);
     }
 
     /// True once the output is stored; the caller may then read it if it is the handle.

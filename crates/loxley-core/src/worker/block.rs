@@ -1,9 +1,8 @@
 //! Blocking a worker's thread on purpose: B1 to B3 of `worker.rs`.
 
-use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Scheduler, Worker, any_current};
+use super::{Scheduler, Worker, with_any_current};
 use crate::primitive::atomic::{Ordering, fence};
 
 /// How long a worker that came back waits for its station before it looks for work again.
@@ -12,21 +11,23 @@ const RETURN: Duration = Duration::from_millis(1);
 /// Runs `f`, which may block, on this thread. If the thread is a worker, somebody else is called to its station
 /// meanwhile.
 pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
-    struct Return(Rc<Worker>);
-    impl Drop for Return {
+    struct Return<'a>(&'a Worker);
+    impl Drop for Return<'_> {
         fn drop(&mut self) {
             self.0.take_back();
         }
     }
-    let Some(worker) = any_current().filter(|worker| !worker.blocked.get()) else {
-        return f();
-    };
-    worker.hand_over();
-    worker.blocked.set(true);
-    worker.scheduler.call_stand_in(worker.station);
-    let _return = Return(worker.clone());
-    worker.scheduler.block_in_place();
-    f()
+    with_any_current(|worker| {
+        let Some(worker) = worker.filter(|worker| !worker.blocked.get()) else {
+            return f();
+        };
+        worker.hand_over();
+        worker.blocked.set(true);
+        worker.scheduler.call_stand_in(worker.station);
+        let _return = Return(worker);
+        worker.scheduler.block_in_place();
+        f()
+    })
 }
 
 impl Scheduler {

@@ -78,7 +78,7 @@ impl Worker {
     pub(super) fn take_one_injected(&self) {
         if let Some(task) = self.scheduler.injector.pop() {
             self.counters().injector_takes.add(1);
-            self.run_task(task);
+            self.run_first(task);
         }
     }
 

@@ -1,18 +1,19 @@
 //! What all workers of a runtime share: seats, stations, injector, homes.
 
 use std::fmt;
+use std::task::Waker;
 
 use super::counters::Counters;
-use super::current;
 use super::station::Station;
 use super::watch::{StuckMask, Watch};
+use super::{Worker, with_current};
 use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::idle::{Announce, Idle};
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::{Arc, CachePadded, OnceLock};
 use crate::queue::{Injector, Public};
-use crate::task::{Home, Notified, Schedule};
+use crate::task::{Home, Notified, Runner, Schedule, wake_caught};
 
 /// What the queues of a runtime hold.
 pub type Task = Notified<Scheduler>;
@@ -148,16 +149,20 @@ impl Scheduler {
         self.homes.iter().map(|home| &**home)
     }
 
-    /// The list for tasks spawned by a worker.
+    /// The list for a task that this thread spawns: its worker's, or one for outsiders in turn. Counts the task.
     #[inline]
-    pub fn home_of_station(&self, station: usize) -> &Home<Self> {
-        &self.homes[station]
-    }
-
-    /// A list for a task spawned from outside, in turn.
-    pub fn outside_home(&self) -> &Home<Self> {
-        let turn = self.spawned_outside.fetch_add(1, Ordering::Relaxed);
-        &self.homes[self.config.workers + turn % OUTSIDE_HOMES]
+    pub fn home_here(&self) -> &Home<Self> {
+        let home = with_current(self, |worker| match worker {
+            Some(worker) => {
+                worker.counters().spawned.add(1);
+                worker.station_index()
+            }
+            None => {
+                let turn = self.spawned_outside.fetch_add(1, Ordering::Relaxed);
+                self.config.workers + turn % OUTSIDE_HOMES
+            }
+        });
+        &self.homes[home]
     }
 
     /// Tasks spawned and completed by threads without a seat.
@@ -272,30 +277,38 @@ impl Scheduler {
 }
 
 impl Schedule for Scheduler {
-    #[inline]
-    fn schedule(&self, task: Task) {
-        match current(self) {
-            Some(worker) => worker.schedule(task),
-            None => self.inject(task),
-        }
-    }
+    type Runner = Worker;
 
     #[inline]
-    fn reschedule(&self, task: Task) {
-        match current(self) {
-            Some(worker) => worker.push(task),
+    fn schedule(&self, task: Task) {
+        with_current(self, |worker| match worker {
+            Some(worker) => worker.schedule(task),
             None => self.inject(task),
+        })
+    }
+
+    fn cancelled(&self) {
+        self.completed_outside.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Runner<Scheduler> for Worker {
+    #[inline]
+    fn reschedule(&self, task: Task) {
+        if self.blocked.get() {
+            self.scheduler.inject(task);
+        } else {
+            self.push(task);
         }
     }
 
     #[inline]
     fn completed(&self) {
-        match current(self) {
-            Some(worker) => worker.counters().completed.add(1),
-            None => {
-                self.completed_outside.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        self.counters().completed.add(1);
+    }
+
+    fn wake_joiner(&self, joiner: Waker) {
+        wake_caught(joiner);
     }
 }
 

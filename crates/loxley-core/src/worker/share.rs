@@ -58,9 +58,12 @@ impl Worker {
     #[inline]
     pub(super) fn pay_what_is_owed(&self) {
         let owed = self.owed.get();
-        if owed == 0 {
-            return;
+        if owed != 0 {
+            self.pay(owed);
         }
+    }
+
+    fn pay(&self, owed: u32) {
         if self.local.length() == 0 {
             return self.owed.set(0);
         }
