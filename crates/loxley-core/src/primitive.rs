@@ -31,6 +31,7 @@ pub use std::sync::{Arc, OnceLock, Weak};
 /// Numbers that no protocol depends on: std's in both faces, so that a model does not pay for them.
 #[expect(clippy::disallowed_types, reason = "this is the door")]
 pub mod global {
+    pub use parking_lot::Mutex;
     pub use std::sync::atomic::Ordering;
     pub use std::thread_local;
 

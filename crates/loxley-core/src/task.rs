@@ -47,6 +47,7 @@
 //!
 //! Checked by `loom-tests/tests/task_state.rs`, `task_join.rs` and the tests of each part.
 
+mod cells;
 mod depth;
 mod error;
 mod id;

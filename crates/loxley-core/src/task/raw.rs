@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
+use super::cells;
 use super::depth::end_within_depth;
 use super::id::{Turn, with_current};
 use super::owned::{Home, Links, Runner, Schedule};
@@ -77,7 +78,8 @@ where
     F::Output: Send + 'static,
     S: Schedule,
 {
-    let cell = Box::new(Cell {
+    let cell = cells::take::<Cell<F>>();
+    let new = Cell {
         header: Header {
             state: State::new(),
             vtable: const {
@@ -100,8 +102,10 @@ where
             future: ManuallyDrop::new(future),
         }),
         join_waker: UnsafeCell::new(None),
-    });
-    NonNull::from(Box::leak(cell)).cast()
+    };
+    // SAFETY: `take` gave memory for just this type, and nobody else knows of it.
+    unsafe { cell.write(new) };
+    cell.cast()
 }
 
 /// The right and the duty to run a task once.
@@ -383,12 +387,15 @@ unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
 /// and the output then belonged to somebody who took or dropped it.
 unsafe fn dealloc<F: Future, S: Schedule>(header: NonNull<Header>) {
     let keep_alive = home_of::<S>(&header).unlink(header);
-    // SAFETY: `allocate` leaked this very box, and nobody can reach it any more (rules 1, 4).
-    let cell = unsafe { Box::from_raw(header.cast::<Cell<F>>().as_ptr()) };
-    // Freeing is a write: a model fails here if somebody's access is not ordered before it.
-    cell.stage.with_mut(|_| {});
-    cell.join_waker.with_mut(|_| {});
-    drop(cell);
+    let cell = header.cast::<Cell<F>>();
+    // SAFETY: `allocate` wrote the cell, and nobody can reach it any more (rules 1, 4).
+    unsafe {
+        // Freeing is a write: a model fails here if somebody's access is not ordered before it.
+        cell.as_ref().stage.with_mut(|_| {});
+        cell.as_ref().join_waker.with_mut(|_| {});
+        cell.drop_in_place();
+        cells::give_back(cell);
+    }
     // Last: this may free the scheduler, and with it the home.
     drop(keep_alive);
 }
