@@ -106,6 +106,8 @@ pub struct Worker {
     /// The builder's `global_queue_interval`.
     injector_pace: Option<Pace>,
     lifo_turns: Cell<u32>,
+    /// What is woken now goes to the deque's tail, not to the slot.
+    to_tail: Cell<bool>,
     searching: Cell<bool>,
     /// In `block_in_place`: what comes now must not wait for this thread.
     blocked: Cell<bool>,
@@ -159,6 +161,7 @@ impl Worker {
             stand_in: seat >= config.workers,
             local,
             lifo_turns: Cell::new(0),
+            to_tail: Cell::new(false),
             searching: Cell::new(false),
             blocked: Cell::new(false),
             owed: Cell::new(0),

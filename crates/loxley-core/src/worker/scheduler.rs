@@ -307,8 +307,11 @@ impl Runner<Scheduler> for Worker {
         self.counters().completed.add(1);
     }
 
+    /// Who joins one task often joins several: behind those that wait it finds more than one of them ended.
     fn wake_joiner(&self, joiner: Waker) {
+        self.to_tail.set(self.local.length() > 0);
         wake_caught(joiner);
+        self.to_tail.set(false);
     }
 }
 

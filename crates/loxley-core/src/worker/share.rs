@@ -8,6 +8,9 @@ impl Worker {
     #[inline]
     pub fn schedule(&self, task: Task) {
         self.counters().wakes.add(1);
+        if self.to_tail.get() {
+            return self.push(task);
+        }
         if let Some(displaced) = self.seat.queue.slot.put(task) {
             self.push(displaced);
         }
