@@ -32,6 +32,8 @@ pub(crate) mod doors {
     pub use super::shutdown::Threads;
 }
 
+#[cfg(not(feature = "test-util"))]
+use crate::primitive::Arc;
 use crate::task::JoinHandle;
 use crate::worker::{self, Worker};
 use context::Entered;
@@ -48,6 +50,11 @@ impl Hold {
     fn new(_: &Arc<worker::Scheduler>) -> Self {
         Self
     }
+}
+
+#[cfg(not(feature = "test-util"))]
+impl Drop for Hold {
+    fn drop(&mut self) {}
 }
 
 /// A runtime: worker threads with their queues, pollers and timers, and a pool of threads for what blocks.

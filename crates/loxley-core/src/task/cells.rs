@@ -131,11 +131,10 @@ fn allocate(layout: Layout) -> NonNull<u8> {
 unsafe fn free_chain(class: usize, chain: *mut Free) {
     let mut left = NonNull::new(chain);
     while let Some(memory) = left {
-        // SAFETY: what a chain holds begins with a `Free` and has its class's layout (rule 1).
-        unsafe {
-            left = NonNull::new(memory.as_ref().next);
-            dealloc(memory.as_ptr().cast(), layout_of(class));
-        }
+        // SAFETY: what a chain holds begins with a `Free` (rule 1).
+        left = NonNull::new(unsafe { memory.as_ref() }.next);
+        // SAFETY: and it was allocated with its class's layout.
+        unsafe { dealloc(memory.as_ptr().cast(), layout_of(class)) }
     }
 }
 

@@ -124,8 +124,9 @@ impl<T> JoinHandle<T> {
         // was moved out (task.rs, rule 3); its type is `T` by the contract of `new`.
         unsafe {
             (header_of(&self.header).vtable.take_output)(self.header, output.as_mut_ptr().cast());
-            output.assume_init()
         }
+        // SAFETY: the vtable's function has put it there.
+        unsafe { output.assume_init() }
     }
 }
 

@@ -209,9 +209,10 @@ fn home_of<S: Schedule>(header: &NonNull<Header>) -> &Home<S> {
 /// The place of the join waker.
 pub(super) fn join_waker_of(header: &NonNull<Header>) -> &JoinWaker {
     let offset = header_of(header).vtable.join_waker;
-    // SAFETY: the header is the first field of a cell that was allocated with this vtable, whose offset it is (rule 7),
-    // and lives as long as the reference that the caller borrows (rule 1).
-    unsafe { header.byte_add(offset).cast().as_ref() }
+    // SAFETY: the header is the first field of a cell that was allocated with this vtable, whose offset it is (rule 7).
+    let field = unsafe { header.byte_add(offset) };
+    // SAFETY: it lives as long as the reference that the caller borrows (rule 1).
+    unsafe { field.cast().as_ref() }
 }
 
 fn cell_of<F: Future>(header: &NonNull<Header>) -> &Cell<F> {
@@ -387,15 +388,14 @@ unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
 /// and the output then belonged to somebody who took or dropped it.
 unsafe fn dealloc<F: Future, S: Schedule>(header: NonNull<Header>) {
     let keep_alive = home_of::<S>(&header).unlink(header);
+    // Freeing is a write: a model fails here if somebody's access is not ordered before it.
+    cell_of::<F>(&header).stage.with_mut(|_| {});
+    cell_of::<F>(&header).join_waker.with_mut(|_| {});
     let cell = header.cast::<Cell<F>>();
     // SAFETY: `allocate` wrote the cell, and nobody can reach it any more (rules 1, 4).
-    unsafe {
-        // Freeing is a write: a model fails here if somebody's access is not ordered before it.
-        cell.as_ref().stage.with_mut(|_| {});
-        cell.as_ref().join_waker.with_mut(|_| {});
-        cell.drop_in_place();
-        cells::give_back(cell);
-    }
+    unsafe { cell.drop_in_place() }
+    // SAFETY: `allocate` took the memory for this very type, and what was in it is dropped.
+    unsafe { cells::give_back(cell) }
     // Last: this may free the scheduler, and with it the home.
     drop(keep_alive);
 }
