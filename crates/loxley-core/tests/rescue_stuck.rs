@@ -249,3 +249,38 @@ fn spares_leave_when_they_are_no_longer_needed() {
     }
     runtime.block_on(runtime.spawn(async {})).unwrap();
 }
+
+/// Blocks until a task runs that only another thread can run.
+fn get_stuck() {
+    let (send, receive) = mpsc::channel();
+    loxley_core::spawn(async move { send.send(()).unwrap() });
+    block(&receive);
+}
+
+#[test]
+fn who_gets_stuck_after_block_in_place_is_relieved() {
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let offender = runtime.spawn(async {
+            // Everybody else goes to sleep meanwhile, and nobody watches.
+            loxley_core::block_in_place(|| std::thread::sleep(Duration::from_millis(50)));
+            get_stuck();
+        });
+        runtime.block_on(offender).unwrap();
+    }
+}
+
+#[test]
+fn who_gets_stuck_just_after_it_was_relieved_is_relieved_again() {
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        for round in 0..200 {
+            let offender = runtime.spawn(async move {
+                get_stuck();
+                // The stand-in goes to sleep before, while or after the worker comes back.
+                std::thread::sleep(Duration::from_micros(round * 20));
+            });
+            runtime.block_on(offender).unwrap();
+        }
+    }
+}

@@ -68,7 +68,13 @@ impl Worker {
     fn take_back(&self) {
         self.blocked.set(false);
         self.scheduler.unblock();
+        self.be_watched();
+    }
+
+    /// Active again, without having slept at a station: the others may all be asleep, and the alarm off.
+    fn be_watched(&self) {
         self.seat.watch.set_resting(false);
+        self.scheduler.alarm.active(self.scheduler.clock.now());
     }
 
     /// True once the station is this worker's again, which takes no longer than waking its tenant.
@@ -76,7 +82,7 @@ impl Worker {
         self.station().is_tenant(self.seat_index) || {
             self.seat.watch.set_resting(true);
             let reclaimed = !self.stand_in && self.station().reclaim(self.seat_index, RETURN);
-            self.seat.watch.set_resting(false);
+            self.be_watched();
             reclaimed
         }
     }

@@ -70,8 +70,7 @@ impl Worker {
         let idle = &self.scheduler.idle;
         if idle.park(self.station, how, was_searching) {
             // I1; this was the last one awake.
-            let still_nobody = || idle.all_parked();
-            self.scheduler.alarm.all_asleep(now, until, still_nobody);
+            self.scheduler.all_asleep(now, until);
         }
         if station.park.prepare(how, until) == Prepared::Notified {
             return false;

@@ -9,7 +9,7 @@
 //! The verdict is advice. A thread that moves on in the very moment loses nothing by it: a slot is taken by swap, a
 //! poller and a wheel under their locks.
 
-use super::scheduler::Seat;
+use super::scheduler::{Scheduler, Seat};
 use crate::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::primitive::global;
 
@@ -65,6 +65,22 @@ impl Watch {
     /// True while it rests.
     pub fn is_resting(&self) -> bool {
         self.resting.load(Ordering::Relaxed)
+    }
+}
+
+impl Scheduler {
+    /// The caller was the last to go to sleep at a station, until then.
+    pub fn all_asleep(&self, now: u64, until: u64) {
+        if self.somebody_has_no_station() {
+            return;
+        }
+        let quiet = || self.idle.all_parked() && !self.somebody_has_no_station();
+        self.alarm.all_asleep(now, until, quiet);
+    }
+
+    /// True if somebody is active although all stations may be asleep: a worker whose station a stand-in has.
+    fn somebody_has_no_station(&self) -> bool {
+        self.seats_used() > self.config.workers && self.seats().any(|seat| seat.is_active())
     }
 }
 
