@@ -67,6 +67,7 @@ pub use self::sync_bridge::SyncIoBridge;
 pub use self::take_chain::{Chain, Take};
 pub use self::write_ext::AsyncWriteExt;
 
+pub(crate) use self::blocking::{Job, MAX_BUF};
 pub(crate) use self::read_buf::{
     Receive, fill_zeroed, read_fd_buf, recv_buf, recv_buf_from, recv_datagram, retry,
 };

@@ -47,6 +47,7 @@
 #![deny(unsafe_code)]
 
 pub mod compat;
+pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 pub mod io;
