@@ -9,6 +9,8 @@
 //! A model that fails ends the process at once, in the panic's hook: a task's poll would catch the panic, and go
 //! on in a world that loom has given up. Code in a model that must panic by intention uses `resume_unwind`.
 //!
+//! [`explore`] is for what loom is too small for: protocols of more threads, written down again, step by step.
+//!
 //! # Settings
 //!
 //! - `LOOM_MAX_PREEMPTIONS`: how often a running thread may be interrupted in one execution, at least; 2 if not set.
@@ -17,6 +19,7 @@
 //! - `LOXLEY_FAULT=file:line:how`: every model runs with this fault (`Weaken`, `Split` or `Omit`), to find out
 //!   which of them would notice.
 
+pub mod explore;
 #[cfg(loxley_loom)]
 mod harness;
 #[cfg(loxley_loom)]

@@ -35,7 +35,7 @@
 //! A bitmap instead of the list: it forgets the order. Dozing before parking: 1.89 instead of 0.98 switches per
 //! request (zio #739). A counter of jobs as in rayon: needs a `SeqCst` access that loom does not model.
 //!
-//! Checked by `loom-tests/tests/idle.rs` and the tests below.
+//! Checked by `loom-tests/tests/{idle,protocol}.rs` and the tests below.
 
 use std::fmt;
 

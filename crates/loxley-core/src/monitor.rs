@@ -32,7 +32,7 @@
 //! One signal for sleeping and computing: a pool that only computes would fill the machine with threads.
 //! Delivering events in this thread: a waker is foreign code, and may block the only thread that would notice.
 //!
-//! Checked by `tests/rescue_*.rs`.
+//! Checked by `tests/rescue_*.rs` and `loom-tests/tests/{rescue,protocol}.rs`.
 
 mod os;
 mod rounds;

@@ -106,6 +106,10 @@ impl<'a> Rounds<'a> {
     /// V4 and V5.
     fn act(&mut self, stuck: &[Sample]) {
         let scheduler = &self.monitor.scheduler;
+        for station in &scheduler.stations {
+            // A thread that inserts a timer just when it loses its station tells nobody (`worker/station.rs`).
+            station.park.deadline_added(station.timers.next_deadline());
+        }
         let now = scheduler.clock.now();
         if !self.has_work(stuck, now) {
             self.waiting_since = None;

@@ -13,10 +13,10 @@
 //! - N4 a worker that blocks in place leaves its station vacant, for a stand-in to settle.
 //!
 //! So nobody ever waits for a stuck thread, and two threads never sleep at one place. A thread that inserts a timer
-//! just when it loses its station may leave the new tenant asleep beyond that deadline; the monitor, which samples
-//! while a worker is stuck, sees it.
+//! just when it loses its station may leave the new tenant asleep beyond that deadline; the monitor, which took the
+//! station from it, tells the sleepers of all stations at every round.
 //!
-//! Checked by `loom-tests/tests/station.rs`.
+//! Checked by `loom-tests/tests/{station,protocol}.rs`.
 
 use std::time::Duration;
 
