@@ -1,11 +1,10 @@
 //! The alarm against workers that wake and sleep: L1 to L6 of `alarm.rs`.
 //!
-//! Worker, awake: L1 count as active, fence; L2 read `armed_for`; L3 exchange it and set the kernel's timer.
-//! Last worker, going to sleep: L4 clear both, or set them for the next turn; L5 fence, re-read the number of the active: not 0, set the timer again.
-//! Monitor: L6 clear the word, fence, read who is active.
+//! Worker, awake: L1 count as active, fence; L2 read `armed_for`; L3 claim it and set the kernel's timer.
+//! Last worker, going to sleep: L4 move the timer beyond the end of the sleep, or clear it; L5 fence, re-read the number
+//! of the active: not 0, set the timer again. Monitor: L6 clear the word, fence, read who is active.
 //!
-//! What must hold: when all is quiet and somebody is active, the kernel's timer is set, and soon enough, or the monitor has
-//! seen him.
+//! What must hold: when all is quiet and somebody is active, the kernel's timer rings soon, or the monitor has seen him.
 
 use std::sync::Arc;
 
@@ -15,10 +14,12 @@ use loxley_core::doors::alarm::{Alarm, PERIOD};
 use loxley_core::doors::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loxley_core::doors::fault::How;
 
-/// The kernel's timer is set for at most this long.
-const SOON: u64 = 5 * PERIOD;
-/// A deadline later than that.
-const LATER: u64 = 100 * PERIOD;
+/// A timer that is set to more than this does not ring soon.
+const SOON: u64 = 6 * PERIOD;
+/// The deadline of a sleep that lasts for long.
+const LONG: u64 = 1000 * PERIOD;
+/// The deadline of a sleep without one.
+const NEVER: u64 = u64::MAX;
 
 struct World {
     alarm: Alarm,
@@ -27,7 +28,7 @@ struct World {
     timer: Arc<AtomicU64>,
 }
 
-/// One worker is active, the alarm is set, and active times come seldom.
+/// One worker is active since 20 periods, the alarm is set, and active times come seldom.
 fn world() -> Arc<World> {
     let timer = Arc::new(AtomicU64::new(0));
     let world = World {
@@ -38,7 +39,6 @@ fn world() -> Arc<World> {
     world.alarm.connect(Box::new(move |period| {
         timer.swap(period, Ordering::AcqRel);
     }));
-    world.alarm.active(10 * PERIOD);
     world.alarm.active(20 * PERIOD);
     Arc::new(world)
 }
@@ -56,7 +56,7 @@ impl World {
         }
     }
 
-    fn is_set(&self) -> bool {
+    fn rings_soon(&self) -> bool {
         (1..=SOON).contains(&self.timer.fetch_add(0, Ordering::AcqRel))
     }
 }
@@ -66,21 +66,42 @@ fn a_wake_against_the_last_sleep(until: u64) {
     let world = world();
     let waking = {
         let world = world.clone();
-        thread::spawn(move || world.wake(20 * PERIOD + 1))
+        thread::spawn(move || world.wake(21 * PERIOD + 1))
     };
-    world.sleep(20 * PERIOD + 1, until);
+    world.sleep(21 * PERIOD, until);
     waking.join().unwrap();
-    assert!(world.is_set(), "somebody is active and no alarm is set");
+    assert!(world.rings_soon(), "somebody is active and no alarm is set");
 }
 
 #[test]
 fn somebody_active_has_an_alarm_although_another_slept() {
-    check(FULL, || a_wake_against_the_last_sleep(u64::MAX));
+    check(FULL, || a_wake_against_the_last_sleep(NEVER));
 }
 
 #[test]
-fn somebody_active_has_an_alarm_although_another_slept_until_a_deadline() {
-    check(FULL, || a_wake_against_the_last_sleep(LATER));
+fn somebody_active_has_an_alarm_although_another_slept_until_later() {
+    check(FULL, || a_wake_against_the_last_sleep(LONG));
+}
+
+/// It has rung; the monitor wants to look again while the last worker goes to sleep, having read the clock before. Then
+/// another one wakes.
+fn a_sleep_against_the_monitor() {
+    let world = world();
+    world.timer.swap(0, Ordering::AcqRel);
+    world.alarm.rang();
+    let monitor = {
+        let world = world.clone();
+        thread::spawn(move || world.alarm.again(22 * PERIOD, PERIOD))
+    };
+    world.sleep(21 * PERIOD, LONG);
+    monitor.join().unwrap();
+    world.wake(100 * PERIOD);
+    assert!(world.rings_soon(), "somebody is active and no alarm is set");
+}
+
+#[test]
+fn a_sleep_with_an_old_reading_of_the_clock_hides_no_quiet() {
+    check(FULL, || a_sleep_against_the_monitor());
 }
 
 /// The alarm rings while a worker wakes; the last one before has long been asleep.
@@ -89,14 +110,14 @@ fn a_wake_against_the_ring() {
     world.active.store(0, Ordering::Relaxed);
     let waking = {
         let world = world.clone();
-        thread::spawn(move || world.wake(20 * PERIOD + 1))
+        thread::spawn(move || world.wake(30 * PERIOD))
     };
     world.timer.swap(0, Ordering::AcqRel); // it has rung
     world.alarm.rang();
     let seen = world.active.load(Ordering::Relaxed) > 0;
     waking.join().unwrap();
     assert!(
-        seen || world.is_set(),
+        seen || world.rings_soon(),
         "somebody is active, unseen, and no alarm is set"
     );
 }
@@ -119,7 +140,7 @@ const fn twin(after: &'static str) -> Option<Twin> {
 fn twin_without_l1() {
     let twin = twin("pub fn active");
     must_fail(twin, "no alarm is set", FULL, || {
-        a_wake_against_the_last_sleep(u64::MAX)
+        a_wake_against_the_last_sleep(NEVER)
     });
 }
 
@@ -127,7 +148,7 @@ fn twin_without_l1() {
 fn twin_without_l5() {
     let twin = twin("pub fn all_asleep");
     must_fail(twin, "no alarm is set", FULL, || {
-        a_wake_against_the_last_sleep(u64::MAX)
+        a_wake_against_the_last_sleep(NEVER)
     });
 }
 

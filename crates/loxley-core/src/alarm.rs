@@ -11,8 +11,8 @@
 //!
 //! # Protocol
 //!
-//! Worker, awake: L1 count as active, `fence(SeqCst)`; L2 read `armed_for`; it is set, and it has not been quiet since
-//! the alarm was claimed: done, because it rings for somebody who may be stuck, and nobody may put that off.
+//! Worker, awake: L1 count as active, `fence(SeqCst)`; L2 read `armed_for`; it is set, in time, and it has not been quiet
+//! since the alarm was claimed: done, because it rings for somebody who may be stuck, and nobody may put that off.
 //! L3 else claim it, and set it unless it will ring in time. If active times come often, it is moved on two of them
 //! before it would ring: at every sixth or so, and it never rings.
 //!
@@ -108,7 +108,9 @@ impl Alarm {
         fence(Ordering::SeqCst); // L1, pairs with L5 and L6
         let armed_for = self.armed_for.load(Ordering::Relaxed);
         let quiet_at = self.quiet_at.load(Ordering::Relaxed);
-        if armed_for != OFF && quiet_at <= self.claimed_at.load(Ordering::Relaxed) {
+        // A sleeper's reading of the clock may be older than the claim; what it has set is known by its being late.
+        let in_time = armed_for <= now.saturating_add(TRUSTING + EARLIER);
+        if armed_for != OFF && in_time && quiet_at <= self.claimed_at.load(Ordering::Relaxed) {
             return; // L2
         }
         self.claimed_at.store(now, Ordering::Relaxed);
