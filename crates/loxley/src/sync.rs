@@ -3,7 +3,7 @@
 //! | to | use |
 //! |---|---|
 //! | hand over one value | [`oneshot`] |
-//! | hand over many values, to one receiver | `mpsc` |
+//! | hand over many values, to one receiver | [`mpsc`] |
 //! | hand each value to every receiver | `broadcast` |
 //! | let others see the newest value | `watch` |
 //! | wake without a value | [`Notify`] |
@@ -14,7 +14,7 @@
 //! | ask tasks to end | `CancellationToken` |
 //!
 //! None of them needs a runtime: tasks of different runtimes, and threads without one, meet in them. Only what
-//! has a time limit (`mpsc::Sender::send_timeout`) needs a runtime with timers. In a task of ours each of them
+//! has a time limit ([`mpsc::Sender::send_timeout`]) needs a runtime with timers. In a task of ours each of them
 //! takes part in the [budget](crate::task::coop).
 //!
 //! A lock that is not held across an `await` is better std's or parking_lot's.
@@ -48,6 +48,7 @@ mod set_once;
 mod waiters;
 mod wakes;
 
+pub mod mpsc;
 pub mod oneshot;
 
 pub mod futures {

@@ -10,6 +10,8 @@ const BLOCKS: &[(&str, usize)] = &[
     ("io/unix/os.rs", 1),
     ("net/os.rs", 4),
     ("sync/guard.rs", 18),
+    ("sync/mpsc/chan.rs", 3),
+    ("sync/mpsc/queue.rs", 33),
     ("sync/once.rs", 3),
     ("sync/oneshot/state.rs", 29),
     ("sync/waiters.rs", 23),

@@ -2,7 +2,6 @@
 
 use std::ops::{Deref, DerefMut};
 
-pub(crate) use loxley_core::doors::thread::yield_now;
 pub(crate) use loxley_core::doors::{Mutex, MutexGuard, UnsafeCell, atomic};
 
 /// loom's lock for readers and writers with parking_lot's methods: no poisoning.
@@ -54,4 +53,9 @@ impl<T> DerefMut for RwLockWriteGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.0
     }
+}
+
+/// Waits a moment for another thread that is between two steps.
+pub(crate) fn pause() {
+    loxley_core::doors::thread::yield_now();
 }

@@ -26,3 +26,9 @@ impl<T> UnsafeCell<T> {
         write(self.0.get())
     }
 }
+
+/// Waits a moment for another thread that is between two steps.
+pub(crate) fn pause() {
+    // It is preempted there, or it would be done by now: spinning would only keep it from the processor.
+    std::thread::yield_now();
+}
