@@ -20,7 +20,7 @@ use loxley_core::doors::park::{self, NEVER, Park, Prepared};
 use loxley_core::doors::poller::{Interest, Poller, Ready, Registration, Timeout};
 use loxley_core::doors::queue::{Local, Public, Stolen};
 use loxley_core::doors::task::WakeList;
-use loxley_core::doors::timer::{Entry, Timers};
+use loxley_core::doors::timer::{Entry, Here, Timers};
 use loxley_core::doors::worker::{Config, Scheduler, Seat, Station};
 
 /// A seat in which somebody polls a task.
@@ -33,6 +33,7 @@ fn seat() -> Arc<Seat> {
         event_interval: Some(4),
         injector_interval: None,
         patient: false,
+        time_enabled: true,
         on_park: None,
         on_unpark: None,
     };
@@ -208,9 +209,14 @@ fn an_event_is_delivered_whoever_harvests() {
 }
 
 fn waiting(timers: &Arc<Timers>, at: u64, waker: &Waker) -> Pin<Box<Entry>> {
-    let mut entry = Box::pin(Entry::new());
+    let mut entry = Box::pin(Entry::new(timers.clone()));
     let mut cx = Context::from_waker(waker);
-    assert!(entry.as_mut().poll(&mut cx, timers, true, at).is_pending());
+    assert!(
+        entry
+            .as_mut()
+            .poll(&mut cx, Some(Here { timers, own: true }), at)
+            .is_pending()
+    );
     entry
 }
 

@@ -125,6 +125,7 @@ fn a_block_at_the_end() {
         event_interval: Some(4),
         injector_interval: None,
         patient: false,
+        time_enabled: true,
         on_park: None,
         on_unpark: None,
     };

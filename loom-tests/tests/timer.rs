@@ -16,7 +16,7 @@ use loxley_core::doors::Clock;
 use loxley_core::doors::fault::How;
 use loxley_core::doors::park::{self, Park, Prepared};
 use loxley_core::doors::task::WakeList;
-use loxley_core::doors::timer::{Entry, Timers};
+use loxley_core::doors::timer::{Entry, Here, Timers};
 
 fn timers() -> Arc<Timers> {
     Arc::new(Timers::new(Clock::manual(0)))
@@ -35,7 +35,10 @@ fn expiring(timers: &Arc<Timers>, now: u64) -> thread::JoinHandle<()> {
 
 fn poll(entry: &mut Pin<Box<Entry>>, timers: &Arc<Timers>, at: u64, waker: &Waker) -> bool {
     let mut cx = Context::from_waker(waker);
-    match entry.as_mut().poll(&mut cx, timers, false, at) {
+    match entry
+        .as_mut()
+        .poll(&mut cx, Some(Here { timers, own: false }), at)
+    {
         Poll::Pending => false,
         Poll::Ready(fired) => {
             fired.expect("nobody closes the wheel");
@@ -46,7 +49,7 @@ fn poll(entry: &mut Pin<Box<Entry>>, timers: &Arc<Timers>, at: u64, waker: &Wake
 
 /// An entry that waits for the time 10.
 fn waiting(timers: &Arc<Timers>, waker: &Waker) -> Pin<Box<Entry>> {
-    let mut entry = Box::pin(Entry::new());
+    let mut entry = Box::pin(Entry::new(timers.clone()));
     assert!(!poll(&mut entry, timers, 10, waker));
     entry
 }
@@ -93,7 +96,13 @@ fn a_reset_against_the_firing() {
     let (timers, woken) = (timers(), Woken::new());
     let mut entry = waiting(&timers, &woken.1);
     let firing = expiring(&timers, 10);
-    entry.as_mut().reset(&timers, false, 1000);
+    entry.as_mut().reset(
+        Some(Here {
+            timers: &timers,
+            own: false,
+        }),
+        1000,
+    );
     assert!(
         !poll(&mut entry, &timers, 1000, &woken.1),
         "it fired before its time"
@@ -117,12 +126,12 @@ fn an_earlier_deadline(recheck: bool) {
     let timers = timers();
     let place = Arc::new(Park::futex_only());
     timers.set_park(place.clone());
-    let mut late = Box::pin(Entry::new());
+    let mut late = Box::pin(Entry::new(timers.clone()));
     assert!(!poll(&mut late, &timers, 100, Waker::noop()));
     let stranger = {
         let timers = timers.clone();
         thread::spawn(move || {
-            let mut entry = Box::pin(Entry::new());
+            let mut entry = Box::pin(Entry::new(timers.clone()));
             assert!(!poll(&mut entry, &timers, 50, Waker::noop()));
             entry
         })

@@ -32,6 +32,7 @@ fn scheduler(workers: usize) -> Arc<Scheduler> {
         event_interval: Some(4),
         injector_interval: None,
         patient: false,
+        time_enabled: true,
         on_park: None,
         on_unpark: None,
     };

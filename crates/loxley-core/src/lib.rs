@@ -123,7 +123,7 @@ pub mod doors {
     }
 
     pub mod timer {
-        pub use crate::timer::{Closed, Entry, Timers};
+        pub use crate::timer::{Closed, Entry, Here, Timers};
     }
 
     pub mod worker {

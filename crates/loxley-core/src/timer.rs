@@ -64,7 +64,7 @@ use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::{Arc, Mutex, OnceLock};
 use crate::task::WakeList;
 
-pub use entry::Entry;
+pub use entry::{Entry, Here};
 use wheel::{Link, Wheel};
 
 /// Where absurd deadlines saturate: this one never comes.

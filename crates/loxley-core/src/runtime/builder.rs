@@ -327,7 +327,6 @@ impl Builder {
             waiting: Waiting::default(),
             flavor: self.flavor,
             name: self.name.clone(),
-            time_enabled: self.enable_time,
             scheduler,
         });
         let weak = Arc::downgrade(&inner);
@@ -394,6 +393,7 @@ impl Builder {
             injector_interval: self.injector_interval,
             // With one worker there is nobody to keep anything from.
             patient: self.rescue || workers == 1,
+            time_enabled: self.enable_time,
             on_park: self.on_park.clone(),
             on_unpark: self.on_unpark.clone(),
         }

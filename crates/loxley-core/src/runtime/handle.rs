@@ -39,7 +39,6 @@ pub struct Inner {
     pub(super) waiting: Waiting,
     pub(super) flavor: RuntimeFlavor,
     pub(super) name: Option<String>,
-    pub(super) time_enabled: bool,
 }
 
 impl Inner {
@@ -57,7 +56,7 @@ impl Inner {
 
     /// The wheel for a timer made here; `None` if timers are disabled.
     pub(super) fn timers_here(&self) -> Option<&Arc<Timers>> {
-        let enabled = self.time_enabled;
+        let enabled = self.scheduler.config.time_enabled;
         enabled.then(|| &self.scheduler.stations[self.station_here()].timers)
     }
 }

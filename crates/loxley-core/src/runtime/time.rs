@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
-use super::context;
+use super::context::{self, TryCurrentError};
 use crate::budget;
 use crate::primitive::Arc;
-use crate::timer::{Entry, Timers};
-use crate::worker::with_any_current;
+use crate::timer::{Entry, Here, Timers};
+use crate::worker::{Worker, with_any_current};
 
 /// Sleeps shorter than this end at their exact deadline.
 const EXACT: Duration = Duration::from_millis(8);
@@ -55,8 +55,6 @@ pin_project! {
     pub struct Sleep {
         deadline: Instant,
         fire_at: u64,
-        // The wheel for a poll outside the workers.
-        timers: Arc<Timers>,
         #[pin]
         entry: Entry,
     }
@@ -90,8 +88,7 @@ impl Sleep {
     /// `when`: what the deadline is, and how long that is from the present.
     #[track_caller]
     fn new(when: impl FnOnce(Instant) -> (Instant, Duration)) -> Self {
-        let timers = context::with_handle(|handle| handle.inner.timers_here().cloned());
-        let timers = match timers {
+        let timers = match timers_here() {
             Ok(Some(timers)) => timers,
             Ok(None) => panic!(
                 "timers are disabled: call `enable_time` or `enable_all` on the runtime's `Builder`"
@@ -102,8 +99,7 @@ impl Sleep {
         Self {
             deadline,
             fire_at: fire_at(&timers, deadline, left),
-            timers,
-            entry: Entry::new(),
+            entry: Entry::new(timers),
         }
     }
 
@@ -121,11 +117,13 @@ impl Sleep {
     /// polled; a task that waits for it is not woken by the change.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.project();
-        let left = deadline.saturating_duration_since(this.timers.clock().instant());
+        let home = this.entry.home();
+        let left = deadline.saturating_duration_since(home.clock().instant());
         *this.deadline = deadline;
-        *this.fire_at = fire_at(this.timers, deadline, left);
-        with_wheel_here(this.timers, |timers, own| {
-            this.entry.reset(timers, own, *this.fire_at);
+        *this.fire_at = fire_at(home, deadline, left);
+        with_any_current(|worker| {
+            let here = here(worker, this.entry.home());
+            this.entry.reset(here, *this.fire_at);
         });
     }
 }
@@ -154,16 +152,27 @@ fn is_paused(_: &Timers) -> bool {
     false
 }
 
-/// The wheel of the worker that this thread is, if it belongs to the same runtime, else `timers`. The flag says
-/// that nobody else sleeps over that wheel.
+/// The wheel for a timer made here; `None` if timers are disabled.
 #[inline]
-fn with_wheel_here<R>(timers: &Arc<Timers>, f: impl FnOnce(&Arc<Timers>, bool) -> R) -> R {
-    with_any_current(|worker| {
-        let here = worker.filter(|worker| worker.timers().clock().is(timers.clock()));
-        match here {
-            Some(worker) => f(worker.timers(), worker.is_tenant()),
-            None => f(timers, false),
-        }
+fn timers_here() -> Result<Option<Arc<Timers>>, TryCurrentError> {
+    let own = with_any_current(|worker| {
+        let worker = worker.filter(|worker| context::is_in(worker.scheduler()))?;
+        let enabled = worker.scheduler().config.time_enabled;
+        enabled.then(|| worker.timers().clone())
+    });
+    match own {
+        Some(own) => Ok(Some(own)),
+        None => context::with_handle(|handle| handle.inner.timers_here().cloned()),
+    }
+}
+
+/// The wheel of the worker that this thread is, if it belongs to the runtime of `home`.
+#[inline]
+fn here<'a>(worker: Option<&'a Worker>, home: &Timers) -> Option<Here<'a>> {
+    let worker = worker.filter(|worker| worker.timers().clock().is(home.clock()))?;
+    Some(Here {
+        timers: worker.timers(),
+        own: worker.is_tenant(),
     })
 }
 
@@ -178,8 +187,9 @@ impl Future for Sleep {
             unit.made_progress();
             return Poll::Ready(());
         }
-        let fired = with_wheel_here(this.timers, |timers, own| {
-            this.entry.poll(cx, timers, own, *this.fire_at)
+        let fired = with_any_current(|worker| {
+            let here = here(worker, this.entry.home());
+            this.entry.poll(cx, here, *this.fire_at)
         });
         let fired = ready!(fired);
         unit.made_progress();

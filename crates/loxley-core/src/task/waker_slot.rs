@@ -97,6 +97,16 @@ impl WakerSlot {
         drop(old); // W6: last, because it may panic
     }
 
+    /// Puts a waker in and gives the one before, for whoever is alone with the slot.
+    #[inline]
+    pub fn set(&mut self, waker: Waker) -> Option<Waker> {
+        // Relaxed: whoever lets others at the slot publishes it to them.
+        self.state.store(FULL, Ordering::Relaxed);
+        // SAFETY: `&mut` makes this thread the owner.
+        self.cell
+            .with_mut(|cell| unsafe { &mut *cell }.replace(waker))
+    }
+
     /// Empties the slot. `None`: nobody waits, or somebody else is about to wake the waiting task.
     #[must_use = "the waiting task sleeps on until this waker is woken"]
     pub fn take(&self) -> Option<Waker> {

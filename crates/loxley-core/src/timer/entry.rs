@@ -15,8 +15,8 @@ pin_project! {
     pub struct Entry {
         #[pin]
         link: Link,
-        // The wheel of the last registration; kept after the firing.
-        home: Option<Arc<Timers>>,
+        // The wheel of the last registration, or of the runtime that it was made for.
+        home: Arc<Timers>,
     }
 
     impl PinnedDrop for Entry {
@@ -26,25 +26,37 @@ pin_project! {
     }
 }
 
+/// The wheel of the calling thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Here<'a> {
+    pub timers: &'a Arc<Timers>,
+    /// The thread is the tenant of that station, so that it need not be told of a deadline.
+    pub own: bool,
+}
+
 impl Entry {
     /// A timer that waits for nothing yet.
-    pub fn new() -> Self {
+    pub fn new(home: Arc<Timers>) -> Self {
         Self {
             link: Link::new(),
-            home: None,
+            home,
         }
+    }
+
+    /// The wheel that it is in, or will be in if nobody names another one.
+    pub fn home(&self) -> &Arc<Timers> {
+        &self.home
     }
 
     /// Waits until `fire_at`; ready for ever after, until a `reset`.
     ///
-    /// The first poll registers the entry with `timers` for `fire_at`; later ones ignore the two. `own` says
-    /// that the calling thread is the tenant of that station, so that it need not be told of the deadline.
+    /// The first poll registers the entry for `fire_at`, in the wheel that is `here` if there is one; later ones ignore
+    /// the two.
     #[inline]
     pub fn poll(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        timers: &Arc<Timers>,
-        own: bool,
+        here: Option<Here<'_>>,
         fire_at: u64,
     ) -> Poll<Result<(), Closed>> {
         match self.link.state() {
@@ -60,19 +72,20 @@ impl Entry {
                 };
             }
         }
-        self.link.waker().register(cx.waker()); // T1
-        match self.enter(timers, own, fire_at) {
+        let old = self.as_mut().project().link.set_waker(cx.waker().clone()); // T1
+        drop(old);
+        match self.enter(here, fire_at) {
             Ok(()) => Poll::Pending,
             Err(closed) => Poll::Ready(Err(closed)),
         }
     }
 
-    /// Moves the timer to `fire_at`, and to the wheel of `timers`, whatever has become of it.
+    /// Moves the timer to `fire_at`, and to the wheel that is `here`, whatever has become of it.
     ///
     /// A timer that somebody waits for is registered at once and keeps its waker, so that the task is woken
     /// even if it does not poll again; any other one is registered by its next poll.
-    pub fn reset(mut self: Pin<&mut Self>, timers: &Arc<Timers>, own: bool, fire_at: u64) {
-        if self.as_mut().withdraw() && self.as_mut().enter(timers, own, fire_at).is_err() {
+    pub fn reset(mut self: Pin<&mut Self>, here: Option<Here<'_>>, fire_at: u64) {
+        if self.as_mut().withdraw() && self.as_mut().enter(here, fire_at).is_err() {
             if let Some(waker) = self.link.waker().take() {
                 waker.wake();
             }
@@ -84,32 +97,26 @@ impl Entry {
         self.link.state() == State::Fired
     }
 
-    fn enter(
-        self: Pin<&mut Self>,
-        timers: &Arc<Timers>,
-        own: bool,
-        fire_at: u64,
-    ) -> Result<(), Closed> {
+    fn enter(self: Pin<&mut Self>, here: Option<Here<'_>>, fire_at: u64) -> Result<(), Closed> {
         let this = self.project();
-        // Before the insert: a linked entry has a home, whatever happens.
-        if !this
-            .home
-            .as_ref()
-            .is_some_and(|home| Arc::ptr_eq(home, timers))
-        {
-            *this.home = Some(timers.clone());
-        }
-        timers.insert(this.link, fire_at, own)
+        let own = match here {
+            Some(Here { timers, own }) => {
+                // Before the insert: a linked entry keeps its wheel alive, whatever happens.
+                if !Arc::ptr_eq(this.home, timers) {
+                    *this.home = timers.clone();
+                }
+                own
+            }
+            None => false,
+        };
+        this.home.insert(this.link, fire_at, own)
     }
 
     /// Leaves the wheel; true if the timer was still waiting.
     #[inline]
     fn withdraw(self: Pin<&mut Self>) -> bool {
         let mut this = self.project();
-        let waiting = match this.home {
-            Some(home) if this.link.is_held() => home.remove(this.link.as_mut()),
-            _ => false,
-        };
+        let waiting = this.link.is_held() && this.home.remove(this.link.as_mut());
         this.link.rearm();
         waiting
     }

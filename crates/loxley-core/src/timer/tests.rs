@@ -52,13 +52,15 @@ fn poll(
     at: u64,
 ) -> Poll<Result<(), Closed>> {
     let waker = named(name);
-    entry
-        .as_mut()
-        .poll(&mut Context::from_waker(&waker), timers, true, at)
+    entry.as_mut().poll(
+        &mut Context::from_waker(&waker),
+        Some(Here { timers, own: true }),
+        at,
+    )
 }
 
 fn waiting(name: usize, timers: &Arc<Timers>, at: u64) -> Pin<Box<Entry>> {
-    let mut entry = Box::pin(Entry::new());
+    let mut entry = Box::pin(Entry::new(timers.clone()));
     assert!(poll(&mut entry, name, timers, at).is_pending());
     entry
 }
@@ -170,7 +172,13 @@ fn a_timer_that_rearms_itself_at_zero_is_not_served_twice_in_a_batch() {
     let mut wakes = WakeList::new();
     assert_eq!(timers.expire(7, &mut wakes), 2);
     // As its task does, when the batch's wakers run.
-    entry.as_mut().reset(&timers, true, 7);
+    entry.as_mut().reset(
+        Some(Here {
+            timers: &timers,
+            own: true,
+        }),
+        7,
+    );
     assert!(poll(&mut entry, 0, &timers, 7).is_pending());
     assert_eq!(woken(&mut wakes), [0, 1]);
     assert_eq!(expire(&timers, 7), [0]);
@@ -211,13 +219,31 @@ fn a_reset_moves_a_waiting_timer_with_its_waker_to_the_callers_wheel() {
         Arc::new(Timers::new(Clock::manual(0))),
     );
     let mut entry = waiting(0, &home, 100);
-    entry.as_mut().reset(&home, true, 200);
+    entry.as_mut().reset(
+        Some(Here {
+            timers: &home,
+            own: true,
+        }),
+        200,
+    );
     assert_eq!(expire(&home, 199), []);
-    entry.as_mut().reset(&away, true, 300);
+    entry.as_mut().reset(
+        Some(Here {
+            timers: &away,
+            own: true,
+        }),
+        300,
+    );
     assert!(idle(&home));
     assert_eq!(expire(&away, 300), [0]);
     // One that has fired, or was never polled, is registered by its next poll alone.
-    entry.as_mut().reset(&home, true, 400);
+    entry.as_mut().reset(
+        Some(Here {
+            timers: &home,
+            own: true,
+        }),
+        400,
+    );
     assert!(!entry.has_fired());
     assert_eq!(home.next_deadline(), NEVER);
     assert!(poll(&mut entry, 0, &home, 400).is_pending());
@@ -228,8 +254,14 @@ fn a_reset_moves_a_waiting_timer_with_its_waker_to_the_callers_wheel() {
 fn an_entry_that_was_never_polled_touches_no_wheel() {
     let timers = Arc::new(Timers::new(Clock::manual(0)));
     let _locked = timers.wheel.lock();
-    let mut entry = Box::pin(Entry::new());
-    entry.as_mut().reset(&timers, true, 1);
+    let mut entry = Box::pin(Entry::new(timers.clone()));
+    entry.as_mut().reset(
+        Some(Here {
+            timers: &timers,
+            own: true,
+        }),
+        1,
+    );
     drop(entry);
     assert!(idle(&timers));
 }
@@ -266,7 +298,7 @@ fn after_the_close_every_timer_answers_closed() {
     let mut wakes = WakeList::new();
     timers.close(&mut wakes);
     assert_eq!(woken(&mut wakes), [0, 0, 0]);
-    entries.push(Box::pin(Entry::new()));
+    entries.push(Box::pin(Entry::new(timers.clone())));
     for entry in &mut entries {
         assert_eq!(poll(entry, 0, &timers, 7), Poll::Ready(Err(Closed)));
     }
@@ -283,7 +315,13 @@ fn a_reset_into_a_closed_wheel_wakes_the_task() {
     );
     gone.close(&mut WakeList::new());
     let mut entry = waiting(3, &home, 100);
-    entry.as_mut().reset(&gone, true, 200);
+    entry.as_mut().reset(
+        Some(Here {
+            timers: &gone,
+            own: true,
+        }),
+        200,
+    );
     assert_eq!(LOG.take(), [3]);
     assert_eq!(poll(&mut entry, 3, &home, 5), Poll::Ready(Err(Closed)));
 }
@@ -300,10 +338,22 @@ fn only_an_earlier_deadline_from_outside_tells_the_sleeper() {
     let _first = waiting(0, &timers, 1_000);
     let sleep = |until| assert_eq!(park.prepare(How::Poll, until), Prepared::Ready);
     let insert = |own, at| {
-        let mut entry = Box::pin(Entry::new());
+        let mut entry = Box::pin(Entry::new(timers.clone()));
         let waker = named(0);
         let mut cx = Context::from_waker(&waker);
-        assert!(entry.as_mut().poll(&mut cx, &timers, own, at).is_pending());
+        assert!(
+            entry
+                .as_mut()
+                .poll(
+                    &mut cx,
+                    Some(Here {
+                        timers: &timers,
+                        own
+                    }),
+                    at
+                )
+                .is_pending()
+        );
         (entry, kicks.swap(0, Ordering::Relaxed))
     };
     sleep(1_000);
@@ -472,7 +522,13 @@ impl Oracle {
             let at = self.deadline();
             let (mut entry, key) = self.live.remove(&name).unwrap();
             self.expected.remove(&key);
-            entry.as_mut().reset(&self.timers, true, at);
+            entry.as_mut().reset(
+                Some(Here {
+                    timers: &self.timers,
+                    own: true,
+                }),
+                at,
+            );
             let key = self.enter(name, at);
             self.live.insert(name, (entry, key));
         }
@@ -579,18 +635,38 @@ fn a_cancel_on_one_thread_and_a_firing_on_another_agree() {
     let waker = Waker::from(signal.clone());
     let waited = Cell::new(0);
     for round in 1..=ROUNDS {
-        let mut entry = Box::pin(Entry::new());
+        let mut entry = Box::pin(Entry::new(timers.clone()));
         let mut cx = Context::from_waker(&waker);
-        let _ = entry.as_mut().poll(&mut cx, &timers, false, round);
+        let _ = entry.as_mut().poll(
+            &mut cx,
+            Some(Here {
+                timers: &timers,
+                own: false,
+            }),
+            round,
+        );
         now.store(round, Ordering::Relaxed);
         match round % 4 {
-            0 => entry.as_mut().reset(&timers, false, round),
+            0 => entry.as_mut().reset(
+                Some(Here {
+                    timers: &timers,
+                    own: false,
+                }),
+                round,
+            ),
             1 => continue,
             _ => {}
         }
         while entry
             .as_mut()
-            .poll(&mut cx, &timers, false, round)
+            .poll(
+                &mut cx,
+                Some(Here {
+                    timers: &timers,
+                    own: false,
+                }),
+                round,
+            )
             .is_pending()
         {
             let mut woken = signal.0.lock();

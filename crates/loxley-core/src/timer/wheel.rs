@@ -45,6 +45,7 @@ use std::marker::PhantomPinned;
 use std::mem;
 use std::pin::Pin;
 use std::ptr::NonNull;
+use std::task::Waker;
 
 use super::{Closed, END_OF_TIME};
 use crate::park::NEVER;
@@ -129,6 +130,14 @@ impl Link {
     /// The waker of the task that waits.
     pub fn waker(&self) -> &WakerSlot {
         &self.waker
+    }
+
+    /// Puts a waker in and gives the one before, of a link that no wheel holds.
+    #[inline]
+    pub fn set_waker(self: Pin<&mut Self>, waker: Waker) -> Option<Waker> {
+        debug_assert!(!self.is_held(), "others may be at its slot");
+        // SAFETY: nothing is moved out of the link.
+        unsafe { self.get_unchecked_mut() }.waker.set(waker)
     }
 
     /// What has become of the timer.

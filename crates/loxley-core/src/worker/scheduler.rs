@@ -40,6 +40,8 @@ pub struct Config {
     pub injector_interval: Option<u32>,
     /// A worker may keep a few short tasks to itself, because a monitor notices if they are not short.
     pub patient: bool,
+    /// Timers may be used.
+    pub time_enabled: bool,
     /// Before a worker sleeps.
     pub on_park: Option<Hook>,
     /// After it slept.
