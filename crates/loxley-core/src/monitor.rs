@@ -20,7 +20,8 @@
 //!   they find the mask at their next look.
 //! - V5 all are stuck. One of them sleeps in the kernel: a station is given to a spare. All compute: one spare in all,
 //!   once work has waited for `PREEMPT`; the kernel's time slices then do the rest.
-//! - V6 an event in a watched poller, the deadline of a stuck station, or the end of the round begin the next one.
+//! - V6 each round notes who still is stuck; a stall that is over, and was long, becomes an event (`stalls.rs`).
+//! - V7 an event in a watched poller, the deadline of a stuck station, or the end of the round begin the next one.
 //!
 //! *Asleep in the kernel* is the thread's state in `/proc`, read only for those who are stuck. A CPU clock that stands
 //! still proves nothing: preempted threads showed that in 64 % of 1 ms samples.
@@ -30,20 +31,25 @@
 //! A ticking watcher: at low load its ticks are as many context switches as the work itself. Handing the whole queue to
 //! a new thread at each verdict, as async-std's proposal did: an idle or busy peer is there already, most of the time.
 //! One signal for sleeping and computing: a pool that only computes would fill the machine with threads.
-//! Delivering events in this thread: a waker is foreign code, and may block the only thread that would notice.
+//! Delivering events, or telling anybody of a long poll, in this thread: a waker or a hook is foreign code, and may block the only thread that would notice.
 //!
 //! Checked by `tests/rescue_*.rs` and `loom-tests/tests/{rescue,protocol}.rs`.
 
+mod long_poll;
 mod os;
 mod rounds;
+mod stalls;
 
 use std::time::Duration;
 
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
-use crate::worker::{Scheduler, Seat};
+use crate::worker::{Histogram, Scheduler, Seat};
+pub use long_poll::{LongPoll, LongPollKind};
 use os::{Doors, Wake};
 use rounds::Rounds;
+pub use stalls::Report;
+use stalls::Stalls;
 
 /// Between the first sample and the verdict.
 const CONVICT: Duration = Duration::from_micros(400);
@@ -67,6 +73,10 @@ pub struct Tally {
     calls: AtomicU64,
     spares_asleep: AtomicU64,
     spares_computing: AtomicU64,
+    spares_refused: AtomicU64,
+    long_polls: AtomicU64,
+    /// How long stalls were.
+    pub stalls: Histogram,
 }
 
 impl Tally {
@@ -83,6 +93,16 @@ impl Tally {
     /// Sleeping workers woken to relieve somebody.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Polls longer than the threshold.
+    pub fn long_polls(&self) -> u64 {
+        self.long_polls.load(Ordering::Relaxed)
+    }
+
+    /// Spares that were wanted and could not be started: too many, or the system refused.
+    pub fn spares_refused(&self) -> u64 {
+        self.spares_refused.load(Ordering::Relaxed)
     }
 
     /// Spares started for this reason.
@@ -105,6 +125,8 @@ pub struct Monitor {
     tally: Arc<Tally>,
     /// Starts a spare for the station with this index; false if the system refused.
     start_spare: Box<dyn Fn(usize) -> bool + Send>,
+    /// `None`: long polls are not reported.
+    report: Option<Report>,
 }
 
 /// Ends the monitor.
@@ -131,6 +153,7 @@ impl Monitor {
         scheduler: Arc<Scheduler>,
         portable: bool,
         start_spare: Box<dyn Fn(usize) -> bool + Send>,
+        report: Option<Report>,
     ) -> std::io::Result<(Self, Stop, Arc<Tally>)> {
         let doors = Arc::new(Doors::open(portable)?);
         let bell = doors.clone();
@@ -144,6 +167,7 @@ impl Monitor {
             doors,
             tally: tally.clone(),
             start_spare,
+            report,
         };
         Ok((monitor, stop, tally))
     }
@@ -151,6 +175,7 @@ impl Monitor {
     /// The thread's life.
     pub fn run(self) {
         let mut period = crate::alarm::PERIOD;
+        let mut stalls = Stalls::default();
         loop {
             match self.doors.wait(None) {
                 Wake::Stop => return,
@@ -159,6 +184,7 @@ impl Monitor {
             }
             self.tally.rings.fetch_add(1, Ordering::Relaxed);
             self.scheduler.alarm.rang();
+            let began = self.scheduler.clock.now();
             let first = self.samples();
             if first.is_empty() {
                 period = crate::alarm::PERIOD; // V1
@@ -171,7 +197,7 @@ impl Monitor {
                 period = (period * 2).min(SLOWEST); // V2
             } else {
                 period = crate::alarm::PERIOD;
-                if Rounds::new(&self).run(stuck) == Wake::Stop {
+                if Rounds::new(&self, &mut stalls).run(stuck, began) == Wake::Stop {
                     return;
                 }
             }

@@ -28,12 +28,13 @@ pub use crossbeam_utils::CachePadded;
 pub use os::thread_number;
 pub use std::sync::{Arc, OnceLock, Weak};
 
-/// Numbers that no protocol depends on: std's in both faces, so that a model does not pay for them.
+/// Numbers and addresses that no protocol depends on: std's in both faces, so that a model does not pay for them.
 #[expect(clippy::disallowed_types, reason = "this is the door")]
 pub mod global {
     pub use parking_lot::Mutex;
     pub use std::sync::atomic::Ordering;
     pub use std::thread_local;
 
+    pub type AtomicPtr<T> = std::sync::atomic::AtomicPtr<T>;
     pub type AtomicU64 = std::sync::atomic::AtomicU64;
 }

@@ -9,6 +9,7 @@ mod io;
 mod metrics;
 #[cfg(feature = "test-util")]
 mod paused;
+mod report;
 mod shutdown;
 mod time;
 
@@ -16,6 +17,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+pub use crate::monitor::{LongPoll, LongPollKind};
 pub use blocking::block_in_place;
 pub use builder::Builder;
 pub use context::{EnterGuard, TryCurrentError};

@@ -55,6 +55,7 @@ mod join;
 mod lent;
 mod owned;
 mod raw;
+mod running;
 mod state;
 mod wake_list;
 mod waker;
@@ -68,6 +69,7 @@ pub use join::{AbortHandle, JoinHandle};
 pub(crate) use lent::Lent;
 pub(crate) use owned::{Home, Runner, Schedule};
 pub(crate) use raw::{Notified, contain};
+pub(crate) use running::Running;
 pub(crate) use wake_list::{WakeList, wake_caught};
 pub(crate) use waker::is_task_waker;
 #[doc(hidden)]

@@ -46,6 +46,7 @@
 
 mod block;
 mod counters;
+mod histogram;
 mod look;
 mod pace;
 mod rescue;
@@ -61,6 +62,7 @@ use std::fmt;
 
 pub use block::block_in_place;
 pub use counters::Counters;
+pub use histogram::{BUCKETS, Histogram};
 pub use scheduler::{Config, Hook, Scheduler, Seat, Task};
 pub use sleep::run_hook;
 pub use station::Station;
@@ -310,6 +312,7 @@ impl Worker {
         if let Some(pace) = &self.injector_pace {
             self.keep_injector_pace(pace);
         }
+        self.seat.watch.running.set(&task);
         self.counters().polls.add(1);
         task.run(self);
     }

@@ -63,7 +63,8 @@ pub mod runtime {
 
     #[doc(inline)]
     pub use loxley_core::runtime::{
-        Builder, EnterGuard, Handle, Runtime, RuntimeFlavor, RuntimeMetrics, TryCurrentError,
+        Builder, EnterGuard, Handle, LongPoll, LongPollKind, Runtime, RuntimeFlavor,
+        RuntimeMetrics, TryCurrentError,
     };
 }
 

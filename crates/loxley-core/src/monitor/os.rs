@@ -6,6 +6,8 @@
 #[cfg(target_os = "linux")]
 mod linux;
 mod portable;
+#[cfg(all(target_os = "linux", feature = "stall-backtrace"))]
+mod stack;
 
 use crate::worker::Station;
 
@@ -85,6 +87,26 @@ impl Doors {
             Self::Portable(_) => {}
         }
     }
+}
+
+#[cfg(all(target_os = "linux", feature = "stall-backtrace"))]
+pub use stack::{Stack, capture as capture_stack};
+
+/// Nobody's: stacks are not looked at.
+#[cfg(not(all(target_os = "linux", feature = "stall-backtrace")))]
+#[derive(Clone, Debug)]
+pub enum Stack {}
+
+#[cfg(not(all(target_os = "linux", feature = "stall-backtrace")))]
+impl Stack {
+    pub fn names(&self) -> Vec<String> {
+        match *self {}
+    }
+}
+
+#[cfg(not(all(target_os = "linux", feature = "stall-backtrace")))]
+pub fn capture_stack(_thread: u32) -> Option<Stack> {
+    None
 }
 
 /// True if the kernel says that the thread sleeps.

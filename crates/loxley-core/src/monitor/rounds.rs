@@ -1,8 +1,9 @@
-//! What the monitor does while somebody is stuck: V3 to V6 of `monitor.rs`.
+//! What the monitor does while somebody is stuck: V3 to V7 of `monitor.rs`.
 
 use std::time::Duration;
 
 use super::os::{self, Wake};
+use super::stalls::Stalls;
 use super::{CONVICT, Monitor, Reason, Sample};
 use crate::primitive::atomic::Ordering;
 use crate::worker::Station;
@@ -17,6 +18,7 @@ const ARRIVAL: u64 = 3_000_000;
 /// The rounds from the first verdict to the last return.
 pub struct Rounds<'a> {
     monitor: &'a Monitor,
+    stalls: &'a mut Stalls,
     /// Stations whose pollers are watched.
     watched: Vec<usize>,
     /// An event was seen in a watched poller since the last action.
@@ -29,9 +31,10 @@ pub struct Rounds<'a> {
 
 impl<'a> Rounds<'a> {
     /// Nothing has been done yet.
-    pub fn new(monitor: &'a Monitor) -> Self {
+    pub fn new(monitor: &'a Monitor, stalls: &'a mut Stalls) -> Self {
         Self {
             monitor,
+            stalls,
             watched: Vec::new(),
             event: false,
             waiting_since: None,
@@ -39,10 +42,10 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// V3 to V6.
-    pub fn run(&mut self, mut stuck: Vec<Sample>) -> Wake {
+    /// V3 to V7; `began`: when the verdict's first samples were taken.
+    pub fn run(&mut self, mut stuck: Vec<Sample>, began: u64) -> Wake {
         let mut end = Wake::Time;
-        self.publish(&stuck, &[]);
+        self.publish(&stuck, &[], began);
         while !stuck.is_empty() {
             let before = self.monitor.samples();
             let sampled_at = self.monitor.scheduler.clock.now();
@@ -57,24 +60,28 @@ impl<'a> Rounds<'a> {
             let apart = Duration::from_nanos(self.monitor.scheduler.clock.now() - sampled_at);
             let convicted = |sample: &Sample| apart >= CONVICT && before.contains(sample);
             next.retain(|sample| stuck.contains(sample) || convicted(sample));
-            self.publish(&next, &stuck);
+            self.publish(&next, &stuck, sampled_at);
             stuck = next;
         }
         self.monitor.scheduler.stuck.set(std::iter::empty());
+        self.monitor.scheduler.stuck.waits_no_more();
         self.watch(&[]);
         end
     }
 
     /// V3.
-    fn publish(&mut self, stuck: &[Sample], before: &[Sample]) {
+    fn publish(&mut self, stuck: &[Sample], before: &[Sample], began: u64) {
         for sample in stuck {
             if !before.contains(sample) {
                 let scheduler = &self.monitor.scheduler;
                 scheduler.alarm.stalled(scheduler.clock.now());
                 self.monitor.tally.verdicts.fetch_add(1, Ordering::Relaxed);
+                self.stalls.begin(self.monitor, *sample, began);
             }
             self.monitor.seat(sample.seat).convict(sample.progress);
         }
+        let now = self.monitor.scheduler.clock.now();
+        self.stalls.look(self.monitor, stuck, now);
         self.monitor
             .scheduler
             .stuck
@@ -113,9 +120,11 @@ impl<'a> Rounds<'a> {
         let now = scheduler.clock.now();
         if !self.has_work(stuck, now) {
             self.waiting_since = None;
+            scheduler.stuck.waits_no_more();
             return;
         }
         self.event = false;
+        scheduler.stuck.waits(now);
         if let Some(station) = scheduler.idle.call_anybody() {
             self.monitor.tally.calls.fetch_add(1, Ordering::Relaxed);
             scheduler.stations[station].park.unpark();
@@ -173,7 +182,14 @@ impl<'a> Rounds<'a> {
         let Some(index) = scheduler.stations.iter().position(available) else {
             return;
         };
-        if (self.monitor.start_spare)(index) {
+        if !(self.monitor.start_spare)(index) {
+            // Tried again when the next one would have been considered.
+            self.monitor
+                .tally
+                .spares_refused
+                .fetch_add(1, Ordering::Relaxed);
+            self.spare_due = Some((now, usize::MAX));
+        } else {
             self.monitor
                 .tally
                 .of(reason)
@@ -195,7 +211,7 @@ impl<'a> Rounds<'a> {
             || self.watched.iter().any(due)
     }
 
-    /// V6.
+    /// V7.
     fn rest(&mut self) -> Wake {
         let scheduler = &self.monitor.scheduler;
         let deadlines = self

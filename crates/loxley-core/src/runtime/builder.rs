@@ -9,6 +9,7 @@ use super::block_on::Waiting;
 use super::blocking::{BlockingTasks, start_spare, start_stand_in};
 use super::context::{self, Entered};
 use super::handle::Inner;
+use super::report::{LONG_POLL, LongPollHook};
 use super::shutdown::{self, Threads, Watching};
 use super::{Handle, Runtime, RuntimeFlavor};
 use crate::blocking::{self, BlockingPool};
@@ -48,7 +49,7 @@ pub struct Builder {
     keep_alive: Duration,
     stack_size: Option<usize>,
     namer: Namer,
-    name: Option<String>,
+    pub(super) name: Option<String>,
     enable_io: bool,
     enable_time: bool,
     portable: bool,
@@ -58,6 +59,8 @@ pub struct Builder {
     max_spares: usize,
     #[cfg(feature = "test-util")]
     start_paused: bool,
+    pub(super) long_poll_threshold: Option<Duration>,
+    pub(super) on_long_poll: Option<LongPollHook>,
     on_start: Option<Hook>,
     on_stop: Option<Hook>,
     on_park: Option<Hook>,
@@ -99,6 +102,8 @@ impl Builder {
             max_spares: 64,
             #[cfg(feature = "test-util")]
             start_paused: false,
+            long_poll_threshold: Some(LONG_POLL),
+            on_long_poll: None,
             on_start: None,
             on_stop: None,
             on_park: None,
@@ -435,6 +440,7 @@ impl Builder {
             inner.scheduler.clone(),
             self.portable,
             Box::new(start_spare),
+            self.report(inner),
         )
         .map_err(|error| named(&error, format_args!("the monitor could not open its doors")))?;
         let thread = thread::spawn("loxley-monitor".into(), None, || monitor.run())

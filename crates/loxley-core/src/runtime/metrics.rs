@@ -1,11 +1,13 @@
 //! What a runtime counts about itself, read from outside.
 
 use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
 
 use super::Handle;
 use crate::monitor::{Reason, Tally};
 use crate::primitive::Arc;
-use crate::worker::{Counters, Seat, Station};
+use crate::worker::{BUCKETS, Counters, Histogram, Seat, Station};
 
 /// The counters of a runtime. Each is a moment old, and they are not read at one instant.
 ///
@@ -130,6 +132,55 @@ impl RuntimeMetrics {
     /// Times that events or due timers of a stuck worker were taken in by a peer.
     pub fn rescued_station_count(&self) -> u64 {
         self.sum(|counters| counters.stations_relieved.get())
+    }
+
+    /// Spare threads that were wanted and could not be started: `max_rescue_threads` were there, or the system refused.
+    pub fn rescue_spares_refused_count(&self) -> u64 {
+        self.tally(Tally::spares_refused)
+    }
+
+    /// Polls that were longer than the builder's `long_poll_threshold`, reported or suppressed.
+    pub fn long_poll_count(&self) -> u64 {
+        self.tally(Tally::long_polls)
+    }
+
+    /// Buckets of the two histograms below; they double from 64 µs on.
+    pub fn rescue_histogram_num_buckets(&self) -> usize {
+        BUCKETS
+    }
+
+    /// The times that a bucket counts.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such bucket.
+    #[track_caller]
+    pub fn rescue_histogram_bucket_range(&self, bucket: usize) -> Range<Duration> {
+        check_bucket(bucket);
+        Histogram::range(bucket)
+    }
+
+    /// Times that threads were stuck for so long, from when they were noticed; whatever the threshold is.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such bucket.
+    #[track_caller]
+    pub fn stuck_time_bucket_count(&self, bucket: usize) -> u64 {
+        check_bucket(bucket);
+        self.tally(|tally| tally.stalls.count(bucket))
+    }
+
+    /// Times that something waited for so long behind a stuck thread, from when it was noticed until a peer took it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such bucket.
+    #[track_caller]
+    pub fn rescue_delay_bucket_count(&self, bucket: usize) -> u64 {
+        check_bucket(bucket);
+        let scheduler = &self.handle.inner.scheduler;
+        scheduler.stuck.delays.count(bucket)
     }
 
     /// Tasks polled by the worker.
@@ -258,6 +309,11 @@ impl RuntimeMetrics {
             "worker {worker} of a runtime that has {workers}"
         );
     }
+}
+
+#[track_caller]
+fn check_bucket(bucket: usize) {
+    assert!(bucket < BUCKETS, "bucket {bucket} of {BUCKETS}");
 }
 
 impl fmt::Debug for RuntimeMetrics {

@@ -55,6 +55,19 @@ impl Id {
     }
 }
 
+impl Id {
+    /// The number itself, never 0.
+    #[inline]
+    pub(super) fn number(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The reverse of [`Id::number`].
+    pub(super) fn from_number(number: u64) -> Option<Self> {
+        NonZeroU64::new(number).map(Self)
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

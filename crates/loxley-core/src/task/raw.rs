@@ -142,6 +142,10 @@ impl<S: Schedule> Notified<S> {
         unsafe { (header_of(&header).vtable.run)(header, runner) }
     }
 
+    pub(super) fn header(&self) -> &NonNull<Header> {
+        &self.header
+    }
+
     /// The address, for a slot that holds tasks as pointers.
     pub fn into_ptr(self) -> NonNull<()> {
         ManuallyDrop::new(self).header.cast()

@@ -11,6 +11,7 @@ impl Worker {
     #[cold]
     pub(super) fn look(&self) {
         let now = self.scheduler.clock.now();
+        self.seat.watch.running.clear();
         self.pace.restart(now);
         if self.injector_pace.is_none() && !self.scheduler.injector.is_empty() {
             if self.local.has_room_for_a_batch() {

@@ -29,6 +29,9 @@ impl Worker {
                 any |= self.relieve(index, seat, now);
             }
         }
+        if any {
+            scheduler.stuck.relieved(now);
+        }
         any
     }
 

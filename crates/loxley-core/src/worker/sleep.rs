@@ -18,6 +18,7 @@ const CONFIRM: Duration = Duration::from_millis(20);
 impl Worker {
     /// W6: sleeps until there is something to do, and takes in what came.
     pub fn park(&self) {
+        self.seat.watch.running.clear();
         if self.scheduler.config.on_park.is_some() && self.searching.replace(false) {
             // S2: the hook may take its time. Nobody relies on this searcher: it goes through I1 to I3 below.
             self.scheduler.idle.give_up_searching();

@@ -9,9 +9,11 @@
 //! The verdict is advice. A thread that moves on in the very moment loses nothing by it: a slot is taken by swap, a
 //! poller and a wheel under their locks.
 
+use super::histogram::Histogram;
 use super::scheduler::{Scheduler, Seat};
 use crate::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::primitive::global;
+use crate::task::Running;
 
 /// No progress has this value: it would take centuries.
 const NOT_STUCK: u64 = u64::MAX;
@@ -27,6 +29,8 @@ pub struct Watch {
     resting: AtomicBool,
     /// The progress at which it was found stuck.
     stuck_at: AtomicU64,
+    /// The task that it polls.
+    pub running: Running,
 }
 
 impl Default for Watch {
@@ -35,6 +39,7 @@ impl Default for Watch {
             thread: AtomicU32::new(0),
             resting: AtomicBool::new(false),
             stuck_at: AtomicU64::new(NOT_STUCK),
+            running: Running::default(),
         }
     }
 }
@@ -108,26 +113,54 @@ impl Seat {
     }
 }
 
-/// Which seats are worth a look, in one word that every worker reads at every look.
+/// Which seats are worth a look, in one word that every worker reads at every look; and how long what waits there
+/// waits.
 #[derive(Debug, Default)]
-pub struct StuckMask(global::AtomicU64);
+pub struct StuckMask {
+    mask: global::AtomicU64,
+    /// Since when something has waited for somebody who is stuck; 0 if nothing does, or nobody has noticed.
+    waiting_since: global::AtomicU64,
+    /// How long it was until somebody came.
+    pub delays: Histogram,
+}
 
 impl StuckMask {
     /// True if no seat is stuck.
     #[inline]
     pub fn is_clear(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+        self.mask.load(Ordering::Relaxed) == 0
     }
 
     /// The watcher's word.
     pub fn set(&self, seats: impl Iterator<Item = usize>) {
         let mask = seats.fold(0, |mask, seat| mask | bit(seat));
-        self.0.store(mask, Ordering::Relaxed);
+        self.mask.store(mask, Ordering::Relaxed);
+    }
+
+    /// The watcher's word, too: something has waited since then.
+    pub fn waits(&self, since: u64) {
+        let first = self.waiting_since.load(Ordering::Relaxed) == 0;
+        if first {
+            self.waiting_since.store(since.max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Nothing waits any more, and nobody was needed for it.
+    pub fn waits_no_more(&self) {
+        self.waiting_since.store(0, Ordering::Relaxed);
+    }
+
+    /// Somebody has come, at `now`.
+    pub fn relieved(&self, now: u64) {
+        let since = self.waiting_since.swap(0, Ordering::Relaxed);
+        if since != 0 {
+            self.delays.record(now.saturating_sub(since));
+        }
     }
 
     /// True if `seat` may be stuck.
     pub fn may_be_stuck(&self, seat: usize) -> bool {
-        self.0.load(Ordering::Relaxed) & bit(seat) != 0
+        self.mask.load(Ordering::Relaxed) & bit(seat) != 0
     }
 }
 

@@ -1,0 +1,157 @@
+//! From verdict to event: how long each stall lasts, what the thread does meanwhile, and who is told.
+//!
+//! A stall begins for us with the first sample of its verdict and ends with the first round that sees progress, so no
+//! clock is read per poll. Its task is written down by the worker, two words per poll (`task/running.rs`), and read here
+//! while the worker is known to be in that very poll.
+//!
+//! At most [`BURST`] events come per second; the next one says how many were left out.
+
+use std::time::Duration;
+
+use super::os::{self, Stack};
+use super::{LongPoll, LongPollKind, Monitor, Sample};
+use crate::primitive::atomic::Ordering;
+use crate::task::Id;
+
+/// Events per second.
+const BURST: u32 = 10;
+const SECOND: u64 = 1_000_000_000;
+/// A poll that lasts for so long is reported before it is over.
+const LASTING: u64 = 10 * SECOND;
+/// Rounds in which every stuck thread's state is read; afterwards every sixteenth.
+const CLOSELY: u32 = 32;
+
+/// What is told of long polls, and to whom.
+pub struct Report {
+    /// Polls longer than this, in nanoseconds.
+    pub threshold: u64,
+    /// The runtime's name.
+    pub runtime: Option<crate::primitive::Arc<str>>,
+    /// Takes an event, and does not run foreign code on this thread.
+    pub tell: Box<dyn Fn(LongPoll) + Send>,
+}
+
+struct Stall {
+    sample: Sample,
+    began: u64,
+    task: Option<(Id, &'static std::panic::Location<'static>)>,
+    rounds: u32,
+    asleep: u32,
+    awake: u32,
+    stack: Option<Stack>,
+    /// It has become long.
+    long: bool,
+    told: bool,
+}
+
+/// The stalls of now, and what is left of the limit.
+#[derive(Default)]
+pub struct Stalls {
+    now: Vec<Stall>,
+    second: u64,
+    told: u32,
+    suppressed: u64,
+}
+
+impl Stalls {
+    /// A verdict: this seat has not moved since `began`.
+    pub fn begin(&mut self, monitor: &Monitor, sample: Sample, began: u64) {
+        let running = monitor.seat(sample.seat).watch.running.get();
+        self.now.push(Stall {
+            sample,
+            began,
+            task: running,
+            rounds: 0,
+            asleep: 0,
+            awake: 0,
+            stack: None,
+            long: false,
+            told: false,
+        });
+    }
+
+    /// A round: `stuck` are those who still are.
+    pub fn look(&mut self, monitor: &Monitor, stuck: &[Sample], now: u64) {
+        let threshold = monitor
+            .report
+            .as_ref()
+            .map_or(u64::MAX, |report| report.threshold);
+        let mut index = 0;
+        while index < self.now.len() {
+            let stall = &mut self.now[index];
+            let lasted = now.saturating_sub(stall.began);
+            if stuck.contains(&stall.sample) {
+                stall.observe(monitor);
+                if lasted >= threshold && !stall.long {
+                    stall.long = true;
+                    stall.stack = stall.thread(monitor).and_then(os::capture_stack);
+                }
+                if lasted >= LASTING.max(threshold) && !stall.told {
+                    stall.told = true;
+                    self.tell(monitor, index, lasted, false, now);
+                }
+                index += 1;
+                continue;
+            }
+            let told = stall.told;
+            monitor.tally.stalls.record(lasted);
+            if lasted >= threshold {
+                monitor.tally.long_polls.fetch_add(1, Ordering::Relaxed);
+                if !told {
+                    self.tell(monitor, index, lasted, true, now);
+                }
+            }
+            self.now.swap_remove(index);
+        }
+    }
+
+    fn tell(&mut self, monitor: &Monitor, index: usize, lasted: u64, is_over: bool, now: u64) {
+        let Some(report) = &monitor.report else {
+            return;
+        };
+        if now.saturating_sub(self.second) >= SECOND {
+            (self.second, self.told) = (now, 0);
+        }
+        if self.told >= BURST {
+            self.suppressed += 1;
+            return;
+        }
+        self.told += 1;
+        let stall = &mut self.now[index];
+        (report.tell)(LongPoll {
+            runtime: report.runtime.clone(),
+            worker: stall.sample.seat,
+            task: stall.task,
+            duration: Duration::from_nanos(lasted),
+            kind: stall.kind(),
+            is_over,
+            suppressed: std::mem::take(&mut self.suppressed),
+            stack: stall.stack.take(),
+        });
+    }
+}
+
+impl Stall {
+    fn thread(&self, monitor: &Monitor) -> Option<u32> {
+        monitor.seat(self.sample.seat).watch.thread()
+    }
+
+    /// Reads the thread's state, every time at first and then now and then.
+    fn observe(&mut self, monitor: &Monitor) {
+        self.rounds += 1;
+        if self.rounds > CLOSELY && self.rounds % 16 != 0 {
+            return;
+        }
+        match self.thread(monitor).is_some_and(os::is_asleep) {
+            true => self.asleep += 1,
+            false => self.awake += 1,
+        }
+    }
+
+    fn kind(&self) -> LongPollKind {
+        match self.asleep > self.awake {
+            true => LongPollKind::Slept,
+            false => LongPollKind::Computed,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Every long poll is reported once, with whose it was and what it did; V6 of `monitor.rs`.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use loxley_core::runtime::{Builder, LongPoll, LongPollKind, Runtime};
+
+const HANG: Duration = Duration::from_secs(20);
+const THRESHOLD: Duration = Duration::from_millis(20);
+const LONG: Duration = Duration::from_millis(60);
+
+fn reporting(workers: usize) -> (Runtime, mpsc::Receiver<LongPoll>) {
+    let (send, receive) = mpsc::channel();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .name("reporting")
+        .long_poll_threshold(THRESHOLD)
+        .on_long_poll(move |poll| send.send(poll.clone()).unwrap())
+        .build()
+        .unwrap();
+    (runtime, receive)
+}
+
+#[inline(never)]
+fn sleep_as_an_offender() {
+    thread::sleep(LONG);
+    std::hint::black_box(());
+}
+
+#[inline(never)]
+fn spin_as_an_offender() {
+    let start = Instant::now();
+    while start.elapsed() < LONG {
+        std::hint::spin_loop();
+    }
+}
+
+const WAYS: [(fn(), LongPollKind, &str); 2] = [
+    (
+        sleep_as_an_offender,
+        LongPollKind::Slept,
+        "sleep_as_an_offender",
+    ),
+    (
+        spin_as_an_offender,
+        LongPollKind::Computed,
+        "spin_as_an_offender",
+    ),
+];
+
+#[test]
+fn a_long_poll_is_reported_with_its_task_its_place_and_what_it_did() {
+    let (runtime, reports) = reporting(2);
+    for (offend, kind, _) in WAYS {
+        let line = line!() + 1;
+        let offender = runtime.spawn(async move { offend() });
+        let id = offender.id();
+        let report = reports.recv_timeout(HANG).expect("no report came");
+        assert_eq!(report.task_id(), Some(id));
+        let place = report.spawned_at().expect("a task has a place");
+        assert_eq!((place.file(), place.line()), (file!(), line));
+        assert_eq!(report.kind(), kind);
+        assert!(report.duration() >= THRESHOLD && report.duration() < HANG);
+        assert!(report.is_over());
+        assert_eq!(report.runtime_name(), Some("reporting"));
+        assert_eq!(report.suppressed(), 0);
+        let text = report.to_string();
+        assert!(
+            text.contains("rescue_report.rs") && text.contains(&id.to_string()),
+            "{text}"
+        );
+    }
+    assert_eq!(runtime.metrics().long_poll_count(), 2);
+}
+
+#[test]
+fn each_stall_is_reported_once_and_counted_once() {
+    let (runtime, reports) = reporting(2);
+    for _ in 0..3 {
+        runtime
+            .block_on(runtime.spawn(async { sleep_as_an_offender() }))
+            .unwrap();
+    }
+    for _ in 0..3 {
+        reports.recv_timeout(HANG).expect("no report came");
+    }
+    assert!(reports.try_recv().is_err(), "one too many");
+    let metrics = runtime.metrics();
+    assert_eq!(metrics.long_poll_count(), 3);
+    let buckets = 0..metrics.rescue_histogram_num_buckets();
+    let long = buckets.filter(|&bucket| metrics.rescue_histogram_bucket_range(bucket).end > LONG);
+    let counted: u64 = long
+        .map(|bucket| metrics.stuck_time_bucket_count(bucket))
+        .sum();
+    assert_eq!(counted, 3);
+}
+
+#[test]
+fn more_than_ten_in_a_second_are_left_out_and_counted() {
+    let (send, receive) = mpsc::channel();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .long_poll_threshold(Duration::from_millis(5))
+        .on_long_poll(move |poll| send.send(poll.clone()).unwrap())
+        .build()
+        .unwrap();
+    let offend = |count: u32| {
+        for _ in 0..count {
+            let stall = async { thread::sleep(Duration::from_millis(12)) };
+            runtime.block_on(runtime.spawn(stall)).unwrap();
+        }
+    };
+    offend(40);
+    thread::sleep(Duration::from_millis(1_100));
+    offend(1);
+    let mut reports = Vec::new();
+    while reports
+        .last()
+        .is_none_or(|report: &LongPoll| report.suppressed() == 0)
+    {
+        reports.push(
+            receive
+                .recv_timeout(HANG)
+                .expect("nobody said what was left out"),
+        );
+    }
+    let suppressed: u64 = reports.iter().map(LongPoll::suppressed).sum();
+    assert!(suppressed > 0 && reports.len() < 40);
+}
+
+#[test]
+fn a_hook_that_blocks_or_panics_stops_neither_rescue_nor_reports() {
+    let (send, receive) = mpsc::channel();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .long_poll_threshold(THRESHOLD)
+        .on_long_poll(move |poll| {
+            send.send(poll.clone()).unwrap();
+            thread::sleep(LONG);
+            panic!("on purpose");
+        })
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        let (go, wait) = mpsc::channel();
+        let offender = runtime.spawn(async move {
+            loxley_core::spawn(async move { go.send(()).unwrap() });
+            wait.recv_timeout(HANG).expect("nobody came to the rescue");
+            sleep_as_an_offender();
+        });
+        runtime.block_on(offender).unwrap();
+        receive.recv_timeout(HANG).expect("no report came");
+    }
+}
+
+#[test]
+fn nothing_is_reported_below_the_threshold_or_when_it_is_off() {
+    for (threshold, rescue) in [(Some(HANG), true), (None, true), (Some(THRESHOLD), false)] {
+        let (send, receive) = mpsc::channel::<()>();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .rescue(rescue)
+            .long_poll_threshold(threshold)
+            .on_long_poll(move |_| send.send(()).unwrap())
+            .build()
+            .unwrap();
+        runtime
+            .block_on(runtime.spawn(async { sleep_as_an_offender() }))
+            .unwrap();
+        // The monitor is joined by the drop: what it had to say has been said.
+        drop(runtime);
+        assert!(receive.try_recv().is_err(), "{threshold:?} {rescue}");
+    }
+}
+
+#[test]
+fn the_delay_of_what_was_rescued_is_counted() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .unwrap();
+    let (send, receive) = mpsc::channel();
+    let offender = runtime.spawn(async move {
+        loxley_core::spawn(async move { send.send(()).unwrap() });
+        receive
+            .recv_timeout(HANG)
+            .expect("nobody came to the rescue");
+    });
+    runtime.block_on(offender).unwrap();
+    let metrics = runtime.metrics();
+    let buckets = 0..metrics.rescue_histogram_num_buckets();
+    let counted: u64 = buckets
+        .map(|bucket| metrics.rescue_delay_bucket_count(bucket))
+        .sum();
+    assert!(counted >= 1);
+    assert!(metrics.rescued_slot_count() >= 1);
+}
+
+#[cfg(all(target_os = "linux", feature = "stall-backtrace"))]
+#[test]
+fn the_offender_stands_in_the_backtrace() {
+    let (runtime, reports) = reporting(2);
+    for (offend, _, name) in WAYS {
+        runtime
+            .block_on(runtime.spawn(async move { offend() }))
+            .unwrap();
+        let report = reports.recv_timeout(HANG).expect("no report came");
+        let trace = report.backtrace();
+        assert!(trace.iter().any(|frame| frame.contains(name)), "{trace:#?}");
+    }
+}
