@@ -14,6 +14,10 @@ const ROUND: Duration = Duration::from_micros(800);
 const PREEMPT: u64 = 10_000_000;
 /// How long a spare may take to arrive before another is considered, in nanoseconds.
 const ARRIVAL: u64 = 3_000_000;
+/// The same where all compute: the spare waits for a processor like everybody else, and one is enough.
+const ARRIVAL_AMONG_BUSY: u64 = 100_000_000;
+/// How long somebody who was called for an event may take to harvest it before it counts as new, in nanoseconds.
+const HARVEST: u64 = 150_000;
 
 /// The rounds from the first verdict to the last return.
 pub struct Rounds<'a> {
@@ -25,8 +29,11 @@ pub struct Rounds<'a> {
     event: bool,
     /// When work was first seen waiting for a pool in which all are stuck.
     waiting_since: Option<u64>,
-    /// When a spare was last started, while it has not sat down.
+    /// Until when a spare that was started may take to arrive, and how many seats were active before.
     spare_due: Option<(u64, usize)>,
+    /// Until when the events of watched pollers are somebody's who is on his way. Looking again at once would find the
+    /// same event again and again, on the processor that he needs.
+    harvest_until: u64,
 }
 
 impl<'a> Rounds<'a> {
@@ -39,6 +46,7 @@ impl<'a> Rounds<'a> {
             event: false,
             waiting_since: None,
             spare_due: None,
+            harvest_until: 0,
         }
     }
 
@@ -46,22 +54,25 @@ impl<'a> Rounds<'a> {
     pub fn run(&mut self, mut stuck: Vec<Sample>, began: u64) -> Wake {
         let mut end = Wake::Time;
         self.publish(&stuck, &[], began);
+        let clock = &self.monitor.scheduler.clock;
+        let (mut before, mut sampled_at) = (self.monitor.samples(), clock.now());
         while !stuck.is_empty() {
-            let before = self.monitor.samples();
-            let sampled_at = self.monitor.scheduler.clock.now();
             self.act(&stuck);
             end = self.rest();
             if end == Wake::Stop {
                 break;
             }
-            let now = self.monitor.samples();
-            let mut next = now.clone();
-            // Who was stuck stays so while it does not move; others get the same time to move as the first.
-            let apart = Duration::from_nanos(self.monitor.scheduler.clock.now() - sampled_at);
-            let convicted = |sample: &Sample| apart >= CONVICT && before.contains(sample);
-            next.retain(|sample| stuck.contains(sample) || convicted(sample));
+            let (samples, now) = (self.monitor.samples(), clock.now());
+            // Who was stuck stays so while it does not move; others get the same time to move as the first, however many
+            // events make rounds shorter than that.
+            let settled = now - sampled_at >= CONVICT.as_nanos() as u64;
+            let mut next = samples.clone();
+            next.retain(|sample| stuck.contains(sample) || (settled && before.contains(sample)));
             self.publish(&next, &stuck, sampled_at);
             stuck = next;
+            if settled {
+                (before, sampled_at) = (samples, now);
+            }
         }
         self.monitor.scheduler.stuck.set(std::iter::empty());
         self.monitor.scheduler.stuck.waits_no_more();
@@ -101,11 +112,13 @@ impl<'a> Rounds<'a> {
         for &index in self.watched.iter().filter(|index| !wanted.contains(index)) {
             self.monitor.doors.unwatch(&stations[index]);
         }
+        let settled = self.monitor.scheduler.clock.now() >= self.harvest_until;
         for &index in &wanted {
+            let again = self.watched.contains(&index);
             // Again at every round: an event that nobody has taken in yet then shows again.
-            self.monitor
-                .doors
-                .watch(&stations[index], self.watched.contains(&index));
+            if !again || settled {
+                self.monitor.doors.watch(&stations[index], again);
+            }
         }
         self.watched = wanted;
     }
@@ -123,7 +136,9 @@ impl<'a> Rounds<'a> {
             scheduler.stuck.waits_no_more();
             return;
         }
-        self.event = false;
+        if std::mem::take(&mut self.event) {
+            self.harvest_until = now + HARVEST;
+        }
         scheduler.stuck.waits(now);
         if let Some(station) = scheduler.idle.call_anybody() {
             self.monitor.tally.calls.fetch_add(1, Ordering::Relaxed);
@@ -141,7 +156,7 @@ impl<'a> Rounds<'a> {
 
     /// V5.
     fn stand_in(&mut self, stuck: &[Sample], now: u64, since: u64) {
-        if let Some((started, seats)) = self.spare_due {
+        if let Some((until, seats)) = self.spare_due {
             let arrived = self
                 .monitor
                 .scheduler
@@ -149,7 +164,7 @@ impl<'a> Rounds<'a> {
                 .filter(|seat| seat.is_active())
                 .count()
                 > seats;
-            if !arrived && now < started + ARRIVAL {
+            if !arrived && now < until {
                 return;
             }
         }
@@ -188,14 +203,18 @@ impl<'a> Rounds<'a> {
                 .tally
                 .spares_refused
                 .fetch_add(1, Ordering::Relaxed);
-            self.spare_due = Some((now, usize::MAX));
+            self.spare_due = Some((now + ARRIVAL, usize::MAX));
         } else {
             self.monitor
                 .tally
                 .of(reason)
                 .fetch_add(1, Ordering::Relaxed);
             let active = scheduler.seats().filter(|seat| seat.is_active()).count();
-            self.spare_due = Some((now, active));
+            let arrival = match reason {
+                Reason::Asleep => ARRIVAL,
+                Reason::Computing => ARRIVAL_AMONG_BUSY,
+            };
+            self.spare_due = Some((now + arrival, active));
         }
     }
 
@@ -226,6 +245,10 @@ impl<'a> Rounds<'a> {
             ROUND
         } else {
             left.min(ROUND)
+        };
+        let limit = match self.harvest_until.saturating_sub(now) {
+            0 => limit,
+            soon => limit.min(Duration::from_nanos(soon)),
         };
         loop {
             match self.monitor.doors.wait(Some(limit)) {
