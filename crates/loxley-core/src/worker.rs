@@ -13,9 +13,10 @@
 //! # A step
 //!
 //! - W1 the runtime is closing, or the station is recalled from this stand-in: done.
-//! - W2 a look is due: take from the injector, poll with zero timeout, fire due timers (`pace.rs` says when).
+//! - W2 a look is due: poll with zero timeout, fire due timers (`pace.rs` says when).
 //! - W3 run tasks: the LIFO slot first, at most [`LIFO_TURNS`] times while others wait, then the deque, until the
-//!   next look or until there are none.
+//!   next look or until there are none. After each *round*, as many polls as tasks waited at its beginning, it takes from
+//!   the injector: who comes from outside waits about as long as who comes from within.
 //! - W4 nothing was there: a batch from the injector.
 //! - W5 search: the others' deques, from a random one on, those whose hint says so; somebody was faster: once more.
 //! - W6 ask to park. [`Worker::park`] then goes through I1 to I4 of `idle.rs`, in the poller if sockets need
@@ -27,8 +28,8 @@
 //!
 //! If no poll takes longer than `MAX_SCHEDULE` and there are never more than `MAX_TASKS` tasks, a woken task runs
 //! within a time that depends on these two alone. Deques are first in, first out; a task that wakes itself goes to
-//! the tail; the slot is passed over every [`LIFO_TURNS`] polls; injector, sockets and timers are looked at every
-//! k-th poll, whatever was stolen in between.
+//! the tail; the slot is passed over every [`LIFO_TURNS`] polls; the injector is looked at after every round, sockets and
+//! timers every k-th poll, whatever was stolen in between.
 //!
 //! # `block_in_place`
 //!
@@ -259,21 +260,35 @@ impl Worker {
     /// W3: true if anything ran.
     #[inline]
     fn run_tasks(&self) -> bool {
-        if self.pace.is_due() {
-            return false;
-        }
-        let Some(first) = self.next_task() else {
-            return false;
-        };
-        // Once: only who has found nothing begins to search.
-        self.run_first(first);
+        let mut any = false;
         while !self.pace.is_due() {
-            self.pay_what_is_owed();
-            let Some(task) = self.next_task() else { break };
-            self.run_task(task);
+            let waiting = self.local.length().max(1);
+            let round = self
+                .pace
+                .left()
+                .min(u32::try_from(waiting).unwrap_or(u32::MAX));
+            let polls = self.run_round(round);
+            self.pace.tick(polls);
+            any |= polls > 0;
+            if polls < round {
+                break;
+            }
+            self.take_injected();
         }
-        self.pay_what_is_owed();
-        true
+        any
+    }
+
+    /// At most so many tasks; says how many there were.
+    #[inline]
+    fn run_round(&self, round: u32) -> u32 {
+        for polls in 0..round {
+            let Some(task) = self.next_task() else {
+                return polls;
+            };
+            self.run_task(task);
+            self.pay_what_is_owed();
+        }
+        round
     }
 
     #[inline]
@@ -294,20 +309,11 @@ impl Worker {
         })
     }
 
-    /// S2, then the task.
-    fn run_first(&self, task: Task) {
-        if self.searching.get() {
-            self.stop_searching();
-        }
-        self.run_task(task);
-    }
-
-    /// Polls one task, by a worker that does not search.
+    /// Polls one task; first of all the worker stops searching (S2).
     #[inline]
     fn run_task(&self, task: Task) {
-        debug_assert!(!self.searching.get());
-        if !self.pace.is_due() {
-            self.pace.tick();
+        if self.searching.get() {
+            self.stop_searching();
         }
         if let Some(pace) = &self.injector_pace {
             self.keep_injector_pace(pace);

@@ -172,3 +172,47 @@ fn many_wakes_of_one_task_are_at_least_one_poll_after_the_last() {
         runtime.block_on(task).unwrap();
     });
 }
+
+#[test]
+fn who_comes_from_outside_waits_for_one_round() {
+    const BUSY: u64 = 8;
+    watched(|| {
+        let runtime = workers(1);
+        let (polls, came) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let busy: Vec<_> = (0..BUSY)
+            .map(|_| {
+                let (polls, came) = (polls.clone(), came.clone());
+                runtime.spawn(async move {
+                    while came.load(Ordering::Relaxed) == 0 {
+                        polls.fetch_add(1, Ordering::Relaxed);
+                        yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        let handle = runtime.handle().clone();
+        let (counted, seen) = (polls.clone(), came.clone());
+        let sends = runtime.spawn(async move {
+            // Until all are in the deque, and the worker knows how short their polls are.
+            while counted.load(Ordering::Relaxed) < 10_000 {
+                yield_now().await;
+            }
+            let before = counted.load(Ordering::Relaxed);
+            let outside =
+                async move { seen.store(counted.load(Ordering::Relaxed), Ordering::Relaxed) };
+            let outside = thread::spawn(move || handle.spawn(outside)).join().unwrap();
+            outside.await.unwrap();
+            before
+        });
+        let before = runtime.block_on(sends).unwrap();
+        for task in busy {
+            runtime.block_on(task).unwrap();
+        }
+        let waited = came.load(Ordering::Relaxed) - before;
+        // The rest of the round that it came in, and none of the looks at a hundredth of the rate.
+        assert!(
+            waited <= 2 * BUSY,
+            "{waited} polls of others came before it"
+        );
+    });
+}

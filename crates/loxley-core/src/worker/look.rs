@@ -13,13 +13,6 @@ impl Worker {
         let now = self.scheduler.clock.now();
         self.seat.watch.running.clear();
         self.pace.restart(now);
-        if self.injector_pace.is_none() && !self.scheduler.injector.is_empty() {
-            if self.local.has_room_for_a_batch() {
-                self.take_batch();
-            } else {
-                self.take_one_injected();
-            }
-        }
         if self.has_station() {
             self.poll_station(self.station(), now);
         }
@@ -75,11 +68,27 @@ impl Worker {
         self.run_stolen(taken)
     }
 
+    /// The end of a round: whoever comes from outside gets his turn, unless the builder said when.
+    #[inline]
+    pub(super) fn take_injected(&self) {
+        if !self.scheduler.injector.is_empty() && self.injector_pace.is_none() {
+            self.take_injected_slow();
+        }
+    }
+
+    fn take_injected_slow(&self) {
+        if self.local.has_room_for_a_batch() {
+            self.take_batch();
+        } else {
+            self.take_one_injected();
+        }
+    }
+
     /// Takes one task although the deque is busy, so that outsiders never wait for it to run dry.
     pub(super) fn take_one_injected(&self) {
         if let Some(task) = self.scheduler.injector.pop() {
             self.counters().injector_takes.add(1);
-            self.run_first(task);
+            self.run_task(task);
         }
     }
 
@@ -107,7 +116,7 @@ impl Worker {
         }
         // At an interval of 1 the injected task has used it up.
         if !pace.is_due() {
-            pace.tick();
+            pace.tick(1);
         }
     }
 }

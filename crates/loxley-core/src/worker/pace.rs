@@ -60,10 +60,16 @@ impl Pace {
         self.left.get() == 0
     }
 
-    /// One poll is made.
+    /// Polls until the look.
     #[inline]
-    pub fn tick(&self) {
-        self.left.set(self.left.get() - 1);
+    pub fn left(&self) -> u32 {
+        self.left.get()
+    }
+
+    /// So many polls are made, no more than were left.
+    #[inline]
+    pub fn tick(&self, polls: u32) {
+        self.left.set(self.left.get() - polls);
     }
 
     /// A look is made, at `now`.
@@ -123,7 +129,7 @@ mod tests {
         pace.restart(now);
         for _ in 0..looks {
             while !pace.is_due() {
-                pace.tick();
+                pace.tick(1);
                 now += poll_ns;
             }
             pace.restart(now);
@@ -155,7 +161,7 @@ mod tests {
         pace.pause(1_000_000_000);
         pace.resume(2_000_000_000_000);
         while !pace.is_due() {
-            pace.tick();
+            pace.tick(1);
         }
         pace.restart(2_000_000_000_000 + 100 * 1_000);
         assert_eq!(pace.interval.get(), 100);
