@@ -4,14 +4,14 @@
 //! |---|---|
 //! | hand over one value | [`oneshot`] |
 //! | hand over many values, to one receiver | [`mpsc`] |
-//! | hand each value to every receiver | `broadcast` |
-//! | let others see the newest value | `watch` |
+//! | hand each value to every receiver | [`broadcast`] |
+//! | let others see the newest value | [`watch`] |
 //! | wake without a value | [`Notify`] |
 //! | share something that is changed across an `await` | [`Mutex`], [`RwLock`] |
 //! | let only so many do something at a time | [`Semaphore`] |
 //! | wait until all have come | [`Barrier`] |
 //! | make a value once | [`OnceCell`], [`SetOnce`] |
-//! | ask tasks to end | `CancellationToken` |
+//! | ask tasks to end | [`CancellationToken`] |
 //!
 //! None of them needs a runtime: tasks of different runtimes, and threads without one, meet in them. Only what
 //! has a time limit ([`mpsc::Sender::send_timeout`]) needs a runtime with timers. In a task of ours each of them
@@ -34,6 +34,7 @@
 
 mod barrier;
 mod blocking;
+mod cancellation_token;
 mod error;
 mod guard;
 mod mutex;
@@ -48,8 +49,10 @@ mod set_once;
 mod waiters;
 mod wakes;
 
+pub mod broadcast;
 pub mod mpsc;
 pub mod oneshot;
+pub mod watch;
 
 pub mod futures {
     //! Futures that have a name.
@@ -58,6 +61,10 @@ pub mod futures {
 }
 
 pub use barrier::{Barrier, BarrierWaitResult};
+pub use cancellation_token::{
+    CancellationToken, DropGuard, DropGuardRef, WaitForCancellationFuture,
+    WaitForCancellationFutureOwned,
+};
 pub use error::{AcquireError, TryAcquireError, TryLockError};
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard};
 pub use notify::Notify;

@@ -16,7 +16,7 @@
 //!
 //! WAITING changes only under the lock, and the word has one order, so no fences are needed.
 //!
-//! Checked by `tests/sync_notify.rs` and `loom-tests/tests/sync_notify.rs`.
+//! Checked by `tests/sync_notify.rs` and `loom-tests/tests/sync/notify.rs`.
 
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};

@@ -24,7 +24,7 @@
 //! Giving a waiter its permits piece by piece, as tokio does: a large request then holds permits that it cannot use
 //! yet, and has to give them back when it leaves. A bit that keeps others out does the same for fairness.
 //!
-//! Checked by `tests/sync_semaphore.rs` and `loom-tests/tests/sync_semaphore.rs`.
+//! Checked by `tests/sync_semaphore.rs` and `loom-tests/tests/sync/semaphore.rs`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -166,39 +166,36 @@ impl Permits {
     ///
     /// # Panics
     ///
-    /// If there are more than [`Self::MAX`] then.
+    /// If there were more than [`Self::MAX`] then.
     #[inline]
     #[track_caller]
     pub(crate) fn release(&self, count: usize) {
-        if count == 0 {
-            return;
-        }
         assert!(
-            count <= Self::MAX,
+            count <= Self::MAX && self.add(count),
             "number of added permits ({count}) would overflow MAX_PERMITS ({})",
             Self::MAX
         );
+    }
+
+    /// Step 3; false, and nothing done: there would be too many.
+    #[inline]
+    fn add(&self, count: usize) -> bool {
+        if count == 0 {
+            return true;
+        }
         // Release: pairs with the Acquire of whoever takes them.
         let before = self.word.fetch_add(count * ONE, Ordering::Release);
         if before / ONE + count > Self::MAX {
-            self.too_many(count);
+            self.word.fetch_sub(count * ONE, Ordering::Relaxed);
+            return false;
         }
         if before & WAITING != 0 {
             self.grant(self.waiters.lock());
         }
+        true
     }
 
-    #[cold]
-    #[track_caller]
-    fn too_many(&self, count: usize) {
-        self.word.fetch_sub(count * ONE, Ordering::Relaxed);
-        panic!(
-            "number of added permits ({count}) would overflow MAX_PERMITS ({})",
-            Self::MAX
-        );
-    }
-
-    /// Step 3.
+    /// Serves those for whom there is enough now.
     #[cold]
     fn grant(&self, mut locked: Locked<'_, (), Note>) {
         let mut wakes = Wakes::new();

@@ -35,7 +35,7 @@
 //! Serving in several turns of the lock, 32 wakers at a time: a second list is then needed for those who were
 //! there when the turn began, and they can leave it meanwhile. One turn that collects all wakers is linear too.
 //!
-//! Checked by the tests below and `loom-tests/tests/sync_waiters.rs`.
+//! Checked by the tests below and `loom-tests/tests/sync/waiters.rs`.
 
 #![expect(unsafe_code, reason = "an intrusive list; the rules stand above")]
 

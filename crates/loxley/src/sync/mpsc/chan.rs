@@ -22,7 +22,6 @@
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use loxley_core::coop;
@@ -33,7 +32,7 @@ use super::queue::Queue;
 use crate::sync::Notify;
 use crate::sync::permits::Permits;
 use crate::sync::primitive::atomic::{AtomicUsize, Ordering};
-use crate::sync::primitive::pause;
+use crate::sync::primitive::{Arc, pause};
 
 /// How many messages may be in a channel.
 pub(super) trait Limit {

@@ -35,7 +35,7 @@
 //! A lock around a `VecDeque`: as fast with one producer, and a preempted holder stops everybody, the consumer too. A
 //! node per message: an allocation each.
 //!
-//! Checked by the tests below, `tests/sync_mpsc.rs` and `loom-tests/tests/sync_mpsc.rs`.
+//! Checked by the tests below, `tests/sync_mpsc.rs` and `loom-tests/tests/sync/mpsc.rs`.
 
 #![expect(
     unsafe_code,

@@ -1,4 +1,4 @@
-//! What holds a [`Mutex`](super::Mutex).
+//! What holds a [`Mutex`].
 
 use std::sync::Arc;
 

@@ -27,7 +27,7 @@
 //!    CLOSED first takes that waker.
 //! 5. Every change of the word is a read-modify-write with `AcqRel`: each half sees what the other did before.
 //!
-//! Checked by `tests/sync_oneshot.rs` and `loom-tests/tests/sync_oneshot.rs`.
+//! Checked by `tests/sync_oneshot.rs` and `loom-tests/tests/sync/oneshot.rs`.
 
 #![expect(
     unsafe_code,

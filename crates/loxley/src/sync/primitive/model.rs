@@ -2,6 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
+/// loom's, for what is freed on the word of its count: std's orders nothing that a model sees.
+pub(crate) use loom::sync::Arc;
 pub(crate) use loxley_core::doors::{Mutex, MutexGuard, UnsafeCell, atomic};
 
 /// loom's lock for readers and writers with parking_lot's methods: no poisoning.

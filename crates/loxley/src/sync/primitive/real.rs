@@ -1,7 +1,7 @@
 //! The real face: std's atomics, parking_lot's locks.
 
-pub(crate) use parking_lot::{Mutex, MutexGuard};
-pub(crate) use std::sync::atomic;
+pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+pub(crate) use std::sync::{Arc, atomic};
 
 /// A cell whose accesses loom checks; here it is std's and costs nothing.
 #[derive(Debug)]
