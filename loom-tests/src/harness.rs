@@ -30,7 +30,7 @@ pub const FULL: Bound = Bound::MAX;
 /// One step removed from the real code.
 #[derive(Clone, Copy, Debug)]
 pub struct Twin {
-    /// The file, as a path below the core's `src`.
+    /// The file, as a path below the core's `src`; those of `sync` are below the `src` of `loxley`.
     pub file: &'static str,
     /// A text in the file, usually the name of the function.
     pub after: &'static str,
@@ -115,12 +115,16 @@ pub fn must_fail<F: Fn() + Send + Sync + 'static>(
 impl Twin {
     /// Looks the place up in the source.
     fn place(&self) -> Fault {
+        let package = match self.file.starts_with("sync/") {
+            true => "loxley",
+            false => "loxley-core",
+        };
         let path = format!(
-            "{}/../crates/loxley-core/src/{}",
+            "{}/../crates/{package}/src/{}",
             env!("CARGO_MANIFEST_DIR"),
             self.file
         );
-        let source = fs::read_to_string(&path).expect("the core's source is beside this package");
+        let source = fs::read_to_string(&path).expect("the source is beside this package");
         let mut lines = source.lines().zip(1..);
         let behind = lines.by_ref().find(|(text, _)| text.contains(self.after));
         assert!(behind.is_some(), "{path} does not hold {:?}", self.after);

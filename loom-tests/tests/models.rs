@@ -42,6 +42,8 @@ mod spare;
 #[cfg(loxley_loom)]
 mod station;
 #[cfg(loxley_loom)]
+mod sync;
+#[cfg(loxley_loom)]
 mod task_join;
 #[cfg(loxley_loom)]
 mod task_state;
