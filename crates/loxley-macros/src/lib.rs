@@ -13,6 +13,7 @@
 
 mod args;
 mod entry;
+mod pattern;
 
 use proc_macro::TokenStream;
 
@@ -74,4 +75,11 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand(args.into(), item.into(), entry::Kind::Test).into()
+}
+
+/// For `loxley::select!` alone: a pattern without what binds.
+#[doc(hidden)]
+#[proc_macro]
+pub fn select_pattern(pattern: TokenStream) -> TokenStream {
+    pattern::without_bindings(pattern.into()).into()
 }

@@ -34,7 +34,7 @@
 //!
 //! | feature | default | brings |
 //! |---|---|---|
-//! | `macros` | yes | `#[loxley::main]` and `#[loxley::test]` |
+//! | `macros` | yes | `#[loxley::main]`, `#[loxley::test]`, `select!` |
 //! | `hyper` | no | the module `hyper`: adapters that let hyper run here |
 //! | `test-util` | no | `time::pause`, `advance` and `resume`, `Builder::start_paused` |
 //! | `tokio-io` | no | real tokio's `AsyncRead` and its kin for our streams, and the adapter `compat::Tokio` |
@@ -51,6 +51,8 @@ pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 pub mod io;
+#[doc(hidden)]
+pub mod macros;
 pub mod net;
 pub mod sync;
 pub mod time;
@@ -68,32 +70,7 @@ pub mod runtime {
     };
 }
 
-pub mod task {
-    //! Tasks: [`spawn`] them, await their [`JoinHandle`], end them with an [`AbortHandle`].
-    //!
-    //! What would block its thread belongs into [`spawn_blocking`], or, from within a task and if the rest of
-    //! its worker's work shall go on elsewhere, into [`block_in_place`].
-
-    pub mod coop {
-        //! The budget that keeps a task from holding its worker.
-        //!
-        //! Each poll of a task may do a number of operations; then every socket, timer and stream of ours says
-        //! `Pending` although it is ready, and the task goes to the end of the queue.
-
-        #[doc(inline)]
-        pub use loxley_core::coop::{
-            Coop, RestoreOnPending, Unconstrained, consume_budget, cooperative,
-            has_budget_remaining, poll_proceed, unconstrained,
-        };
-    }
-
-    #[doc(no_inline)]
-    pub use self::coop::{Unconstrained, consume_budget, unconstrained};
-    #[doc(inline)]
-    pub use loxley_core::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id, yield_now};
-    #[doc(inline)]
-    pub use loxley_core::{block_in_place, spawn, spawn_blocking};
-}
+pub mod task;
 
 #[doc(inline)]
 pub use crate::task::spawn;

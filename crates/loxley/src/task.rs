@@ -1,0 +1,43 @@
+//! Tasks: [`spawn`] them, await their [`JoinHandle`], end them with an [`AbortHandle`].
+//!
+//! What would block its thread belongs into [`spawn_blocking`], or, from within a task and if the rest of
+//! its worker's work shall go on elsewhere, into [`block_in_place`].
+//!
+//! Several at once: a [`JoinSet`] gives their outputs as they end, a [`TaskTracker`] waits until all have ended.
+
+mod abort_on_drop;
+pub mod join_set;
+mod local_key;
+pub mod task_tracker;
+
+pub mod coop {
+    //! The budget that keeps a task from holding its worker.
+    //!
+    //! Each poll of a task may do a number of operations; then every socket, timer and stream of ours says
+    //! `Pending` although it is ready, and the task goes to the end of the queue.
+
+    #[doc(inline)]
+    pub use loxley_core::coop::{
+        Coop, RestoreOnPending, Unconstrained, consume_budget, cooperative, has_budget_remaining,
+        poll_proceed, unconstrained,
+    };
+}
+
+pub mod futures {
+    //! Futures that have a name.
+
+    pub use super::local_key::TaskLocalFuture;
+}
+
+#[doc(no_inline)]
+pub use self::coop::{Unconstrained, consume_budget, unconstrained};
+pub use abort_on_drop::{AbortOnDrop, AbortOnDropHandle};
+#[doc(inline)]
+pub use join_set::JoinSet;
+pub use local_key::{AccessError, LocalKey};
+#[doc(inline)]
+pub use loxley_core::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id, yield_now};
+#[doc(inline)]
+pub use loxley_core::{block_in_place, spawn, spawn_blocking};
+#[doc(inline)]
+pub use task_tracker::TaskTracker;
