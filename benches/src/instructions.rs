@@ -8,9 +8,12 @@
 //! the messages are those that were answered. How many events come with one call varies, so these figures vary by some
 //! percent, the others by less than one.
 //!
+//! Allocations are counted in the same way, by memcheck: it sees every call of malloc and its kin, in all threads, and the
+//! program is the one whose instructions were counted. An allocator of our own that counts would be in those figures.
+//!
 //! `mpsc_1_1` reads about alike everywhere, because nearly all of it is the channel's own code: the check of the method.
 //!
-//! *Checked by* the test of the parser below.
+//! *Checked by* the tests of the parsers below.
 
 use std::io::{self, Write as _};
 use std::process::Command;
@@ -58,39 +61,21 @@ const fn count(row: &'static str, short: u64, long: u64, bar: Option<u64>) -> Co
 ///
 /// If valgrind is missing or fails, or a row is unknown or has no count.
 pub fn run(names: &[String], runtimes: &[String]) -> io::Result<()> {
-    chosen(names)?;
-    if let Some(name) = names
-        .iter()
-        .find(|name| COUNTS.iter().all(|count| count.row != **name))
-    {
-        let counted: Vec<_> = COUNTS.iter().map(|count| count.row).collect();
-        return Err(io::Error::other(format!(
-            "{name} is not counted; those are: {}",
-            counted.join(" ")
-        )));
-    }
-    if let Err(error) = Command::new("valgrind").arg("--version").output() {
-        return Err(io::Error::other(format!(
-            "valgrind does not start ({error}): install it, as in `apt-get install valgrind`"
-        )));
-    }
+    checked(names)?;
     let mut out = io::stdout();
     write!(out, "{:<16}", "instructions/op")?;
     for runtime in runtimes {
         write!(out, "{runtime:>10}")?;
     }
     writeln!(out, "{:>8}", "bar")?;
-    for count in COUNTS
-        .iter()
-        .filter(|count| names.is_empty() || names.iter().any(|name| name == count.row))
-    {
+    for count in COUNTS.iter().filter(|count| wanted(count, names)) {
         write!(out, "{:<16}", count.row)?;
         for runtime in runtimes {
             if named(count.row).is_some_and(|row| row.form(runtime).is_none()) {
                 write!(out, "{:>10}", "-")?;
                 continue;
             }
-            let per_op = per_operation(count, runtime)?;
+            let per_op = per_operation(count, runtime, &INSTRUCTIONS)?;
             let over = runtime == "loxley" && count.bar.is_some_and(|bar| per_op > bar as f64);
             write!(
                 out,
@@ -111,23 +96,89 @@ pub fn run(names: &[String], runtimes: &[String]) -> io::Result<()> {
     )
 }
 
-fn per_operation(count: &Count, runtime: &str) -> io::Result<f64> {
-    let (few, short) = count_once(count.row, runtime, count.short)?;
-    let (many, long) = count_once(count.row, runtime, count.long)?;
+/// Counts the same on loxley alone and prints a line per row: its name, instructions and allocations per operation.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn lines(names: &[String]) -> io::Result<()> {
+    checked(names)?;
+    for count in COUNTS.iter().filter(|count| wanted(count, names)) {
+        let instructions = per_operation(count, "loxley", &INSTRUCTIONS)?;
+        let allocations = per_operation(count, "loxley", &ALLOCATIONS)?;
+        writeln!(
+            io::stdout(),
+            "{} {instructions:.1} {allocations:.3}",
+            count.row
+        )?;
+    }
+    Ok(())
+}
+
+fn wanted(count: &Count, names: &[String]) -> bool {
+    names.is_empty() || names.iter().any(|name| name == count.row)
+}
+
+/// Whether those rows can be counted here.
+fn checked(names: &[String]) -> io::Result<()> {
+    chosen(names)?;
+    if let Some(name) = names
+        .iter()
+        .find(|name| COUNTS.iter().all(|count| count.row != **name))
+    {
+        let counted: Vec<_> = COUNTS.iter().map(|count| count.row).collect();
+        return Err(io::Error::other(format!(
+            "{name} is not counted; those are: {}",
+            counted.join(" ")
+        )));
+    }
+    if let Err(error) = Command::new("valgrind").arg("--version").output() {
+        return Err(io::Error::other(format!(
+            "valgrind does not start ({error}): install it, as in `apt-get install valgrind`"
+        )));
+    }
+    Ok(())
+}
+
+/// A tool of valgrind's and where it says what it counted.
+struct Counter {
+    arguments: &'static [&'static str],
+    read: fn(&str) -> Option<u64>,
+}
+
+const INSTRUCTIONS: Counter = Counter {
+    arguments: &["--tool=callgrind", "--callgrind-out-file=/dev/null"],
+    read: collected,
+};
+
+/// Without memcheck's own checks, which would only take time.
+const ALLOCATIONS: Counter = Counter {
+    arguments: &[
+        "--tool=memcheck",
+        "--leak-check=no",
+        "--undef-value-errors=no",
+        "--freelist-vol=0",
+    ],
+    read: allocated,
+};
+
+fn per_operation(count: &Count, runtime: &str, counter: &Counter) -> io::Result<f64> {
+    let (few, short) = count_once(count.row, runtime, count.short, counter)?;
+    let (many, long) = count_once(count.row, runtime, count.long, counter)?;
     Ok(long.saturating_sub(short) as f64 / many.saturating_sub(few).max(1) as f64)
 }
 
-/// Operations done and instructions executed.
-fn count_once(row: &str, runtime: &str, amount: u64) -> io::Result<(u64, u64)> {
+/// Operations done and what was counted meanwhile.
+fn count_once(row: &str, runtime: &str, amount: u64, counter: &Counter) -> io::Result<(u64, u64)> {
     let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(counter.arguments)
         .arg(std::env::current_exe()?)
         .args(["one", row, runtime, "--workers", "1", "--no-warm-up"])
         .args(["--amount", &amount.to_string()])
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     let sample: Result<Sample, _> = String::from_utf8_lossy(&output.stdout).trim().parse();
-    match (collected(&said), sample) {
+    match ((counter.read)(&said), sample) {
         (Some(count), Ok(sample)) if output.status.success() => Ok((sample.ops, count)),
         _ => Err(io::Error::other(format!(
             "{row} on {runtime} under valgrind: {}\n{said}",
@@ -145,6 +196,16 @@ fn collected(said: &str) -> Option<u64> {
     count.split_whitespace().next()?.parse().ok()
 }
 
+/// The count in memcheck's last words, a line like `==7==   total heap usage: 2,180 allocs, 2,145 frees, ..`.
+fn allocated(said: &str) -> Option<u64> {
+    let (_, count) = said
+        .lines()
+        .rev()
+        .find_map(|line| line.split_once("total heap usage:"))?;
+    let (count, _) = count.split_once(" allocs")?;
+    count.trim().replace(',', "").parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +216,15 @@ mod tests {
             "==7== Callgrind\n==7== \n==7== Events    : Ir\n==7== Collected : 123456\n==7== \n";
         assert_eq!(collected(said), Some(123_456));
         assert_eq!(collected("==7== nothing"), None);
+    }
+
+    #[test]
+    fn the_allocations_are_read_from_memchecks_last_words() {
+        let said = "==7== HEAP SUMMARY:\n==7==     in use at exit: 9 bytes in 1 blocks\n\
+                    ==7==   total heap usage: 1,002,180 allocs, 2,145 frees, 483,980 bytes allocated\n";
+        assert_eq!(allocated(said), Some(1_002_180));
+        assert_eq!(allocated("==7==   total heap usage: none"), None);
+        assert_eq!(allocated("==7== nothing"), None);
     }
 
     #[test]

@@ -14,8 +14,8 @@ benches rivals [ROW ..] [--runs N] [--workers N] [--amount N] [--with RUNTIME] [
     alternates processes of loxley and its rivals and prints medians, spread and paired ratios
 benches rescue [CASE ..] [--runs N] [--workers N] [--only RUNTIME,..]
     shows what a stuck worker does to others, with the bars beside the figures
-benches instructions [ROW ..] [--only RUNTIME,..]
-    counts instructions per operation with callgrind
+benches instructions [ROW ..] [--only RUNTIME,..] [--lines]
+    counts instructions per operation with callgrind; with --lines only loxley's, and its allocations, for programs
 benches one ROW RUNTIME [--workers N] [--amount N] [--no-warm-up]
     measures once, in this process, and prints one line
 benches list
@@ -48,8 +48,12 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
         }
         "instructions" => {
             let options = Options::parse(rest)?;
-            let runtimes = options.runtimes(&report::RUNTIMES);
-            instructions::run(&options.words, &runtimes).map_err(|error| error.to_string())?;
+            let counted = if options.lines {
+                instructions::lines(&options.words)
+            } else {
+                instructions::run(&options.words, &options.runtimes(&report::RUNTIMES))
+            };
+            counted.map_err(|error| error.to_string())?;
             Ok(ExitCode::SUCCESS)
         }
         "one" => one(&Options::parse(rest)?),
@@ -119,6 +123,7 @@ struct Options {
     warm_up: bool,
     with: Vec<String>,
     only: Vec<String>,
+    lines: bool,
 }
 
 impl Options {
@@ -132,6 +137,7 @@ impl Options {
             warm_up: true,
             with: Vec::new(),
             only: Vec::new(),
+            lines: false,
         };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -150,6 +156,7 @@ impl Options {
                 "--amount" => options.amount = Some(number(value()?)?.max(1)),
                 "--with" => options.with.push(value()?.clone()),
                 "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
+                "--lines" => options.lines = true,
                 "--no-warm-up" => options.warm_up = false,
                 flag if flag.starts_with('-') => {
                     return Err(format!("no such flag: {flag}\n{USAGE}"));

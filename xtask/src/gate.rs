@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::{deps, doors, examples, floors, idle, loom, msrv, rust, tour, tree, unsafe_count};
+use crate::{
+    counts, deps, doors, examples, floors, idle, loom, msrv, rust, tour, tree, unsafe_count,
+};
 
 /// What the command line may change.
 #[derive(Debug, Default, PartialEq)]
@@ -105,6 +107,11 @@ pub(crate) const GATES: &[Gate] = &[
         name: "idle",
         what: "an idle runtime makes no system call (needs strace)",
         run: idle::gate,
+    },
+    Gate {
+        name: "counts",
+        what: "instructions and allocations per operation are within 3 % of benches/counts.txt (needs valgrind)",
+        run: counts::gate,
     },
     Gate {
         name: "loom",
