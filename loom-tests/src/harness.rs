@@ -9,7 +9,7 @@ use std::sync::Once;
 use std::time::Duration;
 use std::{env, fs, process};
 
-use loxley_core::doors::atomic::begin;
+use loxley_core::doors::atomic::{Ordering, begin};
 use loxley_core::doors::fault::{self, Fault, How};
 
 /// Set in the process that runs a twin.
@@ -59,7 +59,10 @@ pub fn check<F: Fn() + Send + Sync + 'static>(bound: Bound, model: F) {
     say(&format!("model {name}: {executions} executions, complete"));
     if env::var_os("LOXLEY_SITES").is_some() {
         for site in fault::passed() {
-            say(&format!("site {}:{}", site.file, site.line));
+            say(&format!(
+                "site {name} {}:{} {}",
+                site.file, site.line, site.order
+            ));
         }
     }
 }
@@ -148,6 +151,9 @@ fn parse_fault(text: &str) -> Fault {
     let how = match parts.next() {
         Some("Split") => How::Split,
         Some("Omit") => How::Omit,
+        Some("Acquire") => How::Left(Ordering::Acquire),
+        Some("Release") => How::Left(Ordering::Release),
+        Some("AcqRel") => How::Left(Ordering::AcqRel),
         _ => How::Weaken,
     };
     Fault {

@@ -115,7 +115,7 @@ pub(crate) fn build_program(args: &[&str]) -> Result<PathBuf, String> {
 }
 
 /// The last program among cargo's messages.
-fn executable(messages: &str) -> Option<PathBuf> {
+pub(crate) fn executable(messages: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())

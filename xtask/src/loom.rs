@@ -6,12 +6,25 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::process::Command;
 
 use crate::command::{cargo, echoed};
 use crate::gate::{Options, Outcome, Verdict};
 
 /// `loom`
 pub(crate) fn gate(_: &Options) -> Outcome {
+    let mut command = test()?;
+    command.args(["--", "--nocapture"]);
+    let models = models(&echoed(command)?)?;
+    let executions: u64 = models.iter().map(|model| model.executions).sum();
+    Ok(Verdict::Passed(format!(
+        "{} models, {executions} executions",
+        models.len()
+    )))
+}
+
+/// `cargo test` for the models.
+pub(crate) fn test() -> Result<Command, String> {
     let flags = match env::var("RUSTFLAGS") {
         Ok(flags) => format!("{flags} --cfg loxley_loom"),
         Err(_) => "--cfg loxley_loom".into(),
@@ -25,22 +38,14 @@ pub(crate) fn gate(_: &Options) -> Outcome {
         "--features",
         "loom",
     ]);
-    command
-        .arg("--target-dir")
-        .arg(target)
-        .args(["--", "--nocapture"]);
+    command.arg("--target-dir").arg(target);
     command
         .env("RUSTFLAGS", flags)
         .env("LOOM_MAX_PREEMPTIONS", "2")
         // The models are short; building them is what takes the time.
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-    let models = models(&echoed(command)?)?;
-    let executions: u64 = models.iter().map(|model| model.executions).sum();
-    Ok(Verdict::Passed(format!(
-        "{} models, {executions} executions",
-        models.len()
-    )))
+    Ok(command)
 }
 
 #[derive(Debug, PartialEq)]

@@ -17,6 +17,7 @@ mod gate;
 mod idle;
 mod loom;
 mod msrv;
+mod orderings;
 mod paths;
 mod rust;
 mod source;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Plan::Run { gates, options }) => gate::run_all(&gates, &options),
+        Ok(Plan::Orderings { files, again }) => orderings::command(&files, again),
         Err(message) => {
             eprintln!("xtask: {message}\n");
             eprint!("{}", usage());
@@ -53,9 +55,21 @@ enum Plan {
         gates: Vec<&'static str>,
         options: Options,
     },
+    Orderings {
+        files: Vec<String>,
+        again: bool,
+    },
 }
 
 fn plan(args: &[String]) -> Result<Plan, String> {
+    if let Some(("orderings", rest)) = args.split_first().map(|(name, rest)| (&**name, rest)) {
+        let (again, files) = rest
+            .iter()
+            .cloned()
+            .partition::<Vec<_>, _>(|it| it == "--again");
+        let again = !again.is_empty();
+        return Ok(Plan::Orderings { files, again });
+    }
     let mut gates = Vec::new();
     let mut skip = Vec::new();
     let mut options = Options::default();
@@ -98,6 +112,9 @@ fn usage() -> String {
     for gate in GATES {
         text.push_str(&format!("  {:<14} {}\n", gate.name, gate.what));
     }
+    text.push_str(
+        "\n  orderings [--again] [FILE]...\n                 weakens each ordering of the core and expects a model to fail; takes long\n",
+    );
     text.push_str("\n  --skip GATE    leave that one out\n  --bless        (unsafe, counts) write the list or the record instead of comparing\n");
     text
 }

@@ -51,7 +51,8 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 
 /// Keeps account of who is active, searching and parked.
 pub struct Idle {
-    /// Changed by read-modify-writes only; PARKED only under the lock.
+    /// Changed by read-modify-writes only; PARKED only under the lock. Relaxed: the word publishes nothing but itself,
+    /// and what two sides must see of each other the fences of A2 and I2 order.
     state: AtomicUsize,
     sleepers: Mutex<Sleepers>,
     stations: usize,
@@ -125,9 +126,8 @@ impl Idle {
 
     fn pop(&self, sleepers: &mut Sleepers) -> Option<usize> {
         let station = sleepers.futex.pop().or_else(|| sleepers.poll.pop())?;
-        // AcqRel: one chain of read-modify-writes orders this change with I1 and S2.
         self.state
-            .fetch_add(SEARCHING.wrapping_sub(PARKED), Ordering::AcqRel);
+            .fetch_add(SEARCHING.wrapping_sub(PARKED), Ordering::Relaxed);
         Some(station)
     }
 
@@ -139,14 +139,13 @@ impl Idle {
         if 2 * searching(state) >= awake.max(1) {
             return false;
         }
-        self.state.fetch_add(SEARCHING, Ordering::AcqRel);
+        self.state.fetch_add(SEARCHING, Ordering::Relaxed);
         true
     }
 
     /// S2: the caller found work. The last searcher announces for those who relied on him.
     pub fn stop_searching(&self) -> Announce {
-        // AcqRel: as in `choose`.
-        let before = self.state.fetch_sub(SEARCHING, Ordering::AcqRel);
+        let before = self.state.fetch_sub(SEARCHING, Ordering::Relaxed);
         debug_assert!(searching(before) > 0, "nobody was searching");
         if searching(before) == 1 {
             self.announce()
@@ -157,8 +156,7 @@ impl Idle {
 
     /// S2 for a searcher that parks next: I3 finds what others relied on it to find.
     pub fn give_up_searching(&self) {
-        // AcqRel: as in `choose`.
-        self.state.fetch_sub(SEARCHING, Ordering::AcqRel);
+        self.state.fetch_sub(SEARCHING, Ordering::Relaxed);
     }
 
     /// Chooses somebody to relieve a stuck worker, whether others search or not.
@@ -180,10 +178,10 @@ impl Idle {
             How::Poll => sleepers.poll.push(station),
         }
         let searching = if was_searching { SEARCHING } else { 0 };
-        // AcqRel: as in `choose`. The fence of I2 follows in `Park::prepare`.
+        // The fence of I2 follows in `Park::prepare`.
         let before = self
             .state
-            .fetch_add(PARKED.wrapping_sub(searching), Ordering::AcqRel);
+            .fetch_add(PARKED.wrapping_sub(searching), Ordering::Relaxed);
         parked(before) + 1 >= self.stations
     }
 
@@ -195,9 +193,8 @@ impl Idle {
             return Unparked::Searching; // A4 took us out and counted us
         }
         let searching = if search { SEARCHING } else { 0 };
-        // AcqRel: as in `choose`.
         self.state
-            .fetch_add(searching.wrapping_sub(PARKED), Ordering::AcqRel);
+            .fetch_add(searching.wrapping_sub(PARKED), Ordering::Relaxed);
         if search {
             Unparked::Searching
         } else {
@@ -207,14 +204,16 @@ impl Idle {
 
     /// From now on every announcement says so, and nobody parks any more.
     pub fn close(&self) {
-        self.state.fetch_or(CLOSED, Ordering::AcqRel);
+        // Release: pairs with the Acquire in `is_closed`. What was closed before is behind locks, so that loom finds
+        // nothing amiss without the two; they are for what may come to be read without one.
+        self.state.fetch_or(CLOSED, Ordering::Release);
         fence(Ordering::SeqCst); // pairs with I2 and A2
     }
 
     /// True once [`Idle::close`] was called.
     #[inline]
     pub fn is_closed(&self) -> bool {
-        // Acquire: pairs with the Release in `close`.
+        // Acquire: pairs with the Release in `close`, where it says what loom sees of it.
         self.state.load(Ordering::Acquire) & CLOSED != 0
     }
 

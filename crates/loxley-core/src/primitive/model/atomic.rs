@@ -60,8 +60,10 @@ impl Readers {
 /// Orders everything, unless it is the twin's.
 #[track_caller]
 pub fn fence(order: Ordering) {
-    if here(order).is_none() {
-        loom::sync::atomic::fence(order);
+    match here(order) {
+        None => loom::sync::atomic::fence(order),
+        Some(How::Left(left)) => loom::sync::atomic::fence(left),
+        Some(_) => {}
     }
 }
 
@@ -80,6 +82,15 @@ fn writing(order: Ordering) -> Ordering {
         AcqRel | Release => Release,
         Acquire | Relaxed => Relaxed,
         order => order,
+    }
+}
+
+/// What a fault leaves of an ordering.
+fn left(wrong: How, order: Ordering) -> Ordering {
+    match wrong {
+        How::Left(Acquire) => reading(order),
+        How::Left(Release) => writing(order),
+        _ => Relaxed,
     }
 }
 
@@ -104,7 +115,7 @@ macro_rules! atomic {
             /// The value, as this thread sees it.
             #[track_caller]
             pub fn load(&self, order: Ordering) -> $value {
-                let order = here(order).map_or(order, |_| Relaxed);
+                let order = here(order).map_or(order, |wrong| left(wrong, order));
                 self.readers.reading();
                 self.value.load(order)
             }
@@ -115,7 +126,8 @@ macro_rules! atomic {
                 let wrong = here(order);
                 if wrong != Some(How::Omit) {
                     self.readers.writing();
-                    self.value.store(value, wrong.map_or(order, |_| Relaxed));
+                    let order = wrong.map_or(order, |wrong| left(wrong, order));
+                    self.value.store(value, order);
                 }
             }
 
@@ -160,8 +172,9 @@ macro_rules! atomic {
                 self.readers.writing();
                 match wrong {
                     None => self.value.compare_exchange(current, new, success, failure),
-                    Some(How::Weaken) => {
-                        self.value.compare_exchange(current, new, Relaxed, Relaxed)
+                    Some(wrong @ (How::Weaken | How::Left(_))) => {
+                        let (success, failure) = (left(wrong, success), left(wrong, failure));
+                        self.value.compare_exchange(current, new, success, failure)
                     }
                     Some(wrong) => {
                         let before = self.value.load(reading(success));
@@ -187,7 +200,9 @@ macro_rules! atomic {
                 self.readers.writing();
                 match wrong {
                     None => right(&self.value, order),
-                    Some(How::Weaken) => right(&self.value, Relaxed),
+                    Some(wrong @ (How::Weaken | How::Left(_))) => {
+                        right(&self.value, left(wrong, order))
+                    }
                     Some(How::Omit) => self.value.load(reading(order)),
                     Some(How::Split) => {
                         let before = self.value.load(reading(order));

@@ -17,6 +17,8 @@ use std::thread_local;
 pub enum How {
     /// The ordering is Relaxed, the fence missing.
     Weaken,
+    /// This much is left of the ordering.
+    Left(Ordering),
     /// A read-modify-write is a load and a store.
     Split,
     /// Nothing is written.
@@ -41,6 +43,8 @@ pub struct Site {
     pub file: &'static str,
     /// Counted from 1.
     pub line: u32,
+    /// What is asked for.
+    pub order: &'static str,
 }
 
 thread_local! {
@@ -71,7 +75,13 @@ pub(super) fn here(order: Ordering) -> Option<How> {
     let place = Location::caller();
     let (file, line) = (place.file(), place.line());
     if order != Ordering::Relaxed {
-        PASSED.with_borrow_mut(|passed| passed.insert(Site { file, line }));
+        let order = match order {
+            Ordering::Acquire => "Acquire",
+            Ordering::Release => "Release",
+            Ordering::AcqRel => "AcqRel",
+            _ => "SeqCst",
+        };
+        PASSED.with_borrow_mut(|passed| passed.insert(Site { file, line, order }));
     }
     FAULT.with_borrow(|fault| {
         let fault = fault.as_ref()?;

@@ -1,0 +1,458 @@
+//! `orderings`: each ordering above Relaxed in the core earns its place, because some model fails without it.
+//!
+//! The models themselves can do one operation wrongly (`primitive/model/fault.rs`), so nothing is copied or built anew:
+//! for every place, and everything weaker that could stand there, the models that pass it are run with that fault until one
+//! of them fails. What none of them notices has survived. Then the code can be weaker, or a model is missing, or a
+//! comment beside the ordering says in what respect loom cannot see it, with that word in it.
+//!
+//! Results are kept per file in `loom-tests/orderings.txt` and taken from there as long as the file is the same; a run
+//! that was ended goes on where it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use crate::command::{executable, program_in_root, read, root, stdout};
+use crate::loom;
+
+const CORE: &str = "crates/loxley-core/src";
+const RESULTS: &str = "loom-tests/orderings.txt";
+/// Lines above an ordering in which a comment speaks of it.
+const BESIDE: usize = 8;
+
+/// `orderings [--again] [FILE]...`, files as paths below the core's `src`.
+pub(crate) fn command(files: &[String], again: bool) -> ExitCode {
+    match run(files, again) {
+        Ok(unexcused) if unexcused.is_empty() => ExitCode::SUCCESS,
+        Ok(unexcused) => {
+            eprintln!("\nno model notices, and no comment says why:");
+            unexcused.iter().for_each(|line| eprintln!("  {line}"));
+            ExitCode::FAILURE
+        }
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(files: &[String], again: bool) -> Result<Vec<String>, String> {
+    let commit = stdout(program_in_root("git", &["rev-parse", "--short=12", "HEAD"]))?;
+    let mut results = Results::parse(&fs::read_to_string(root().join(RESULTS)).unwrap_or_default());
+    results.commit = commit.trim().into();
+    let all = sources(&root().join(CORE), "");
+    if let Some(unknown) = files.iter().find(|file| !all.contains(file)) {
+        return Err(format!("{CORE} holds no {unknown}, or it is not looked at"));
+    }
+    results.files.retain(|file, _| all.contains(file));
+    let models = Models::build()?;
+    for file in all
+        .iter()
+        .filter(|file| files.is_empty() || files.contains(file))
+    {
+        let text = read(&format!("{CORE}/{file}"))?;
+        let blob = stdout(program_in_root(
+            "git",
+            &["hash-object", &format!("{CORE}/{file}")],
+        ))?;
+        results.open(file, blob.trim(), again);
+        for site in sites(&text) {
+            for weaker in weaker(&site) {
+                let name = format!("{} {} {} -> {weaker}", site.line, site.what, site.order);
+                if !results.has(file, &name) {
+                    let said = models.weaken(file, &site, weaker)?;
+                    eprintln!("{file} {name}: {said}");
+                    results.enter(file, &name, said);
+                    results.write()?;
+                }
+            }
+        }
+    }
+    results.write()?;
+    results.unexcused(files)
+}
+
+/// One operation or fence in the source.
+#[derive(Debug, PartialEq)]
+struct Site {
+    /// Counted from 1; where the method is named.
+    line: usize,
+    what: String,
+    order: String,
+}
+
+/// What could stand there instead.
+fn weaker(site: &Site) -> &'static [&'static str] {
+    match (&*site.what, &*site.order) {
+        ("fence", "SeqCst") => &["none", "AcqRel"],
+        (_, "AcqRel" | "SeqCst") => &["Acquire", "Release"],
+        _ => &["Relaxed"],
+    }
+}
+
+/// The core's files that models can pass, as paths below its `src`.
+fn sources(directory: &Path, prefix: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut entries: Vec<_> = fs::read_dir(directory)
+        .map(|entries| entries.filter_map(Result::ok).collect())
+        .unwrap_or_default();
+    entries.sort_by_key(|entry| entry.file_name());
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = format!("{prefix}{name}");
+        let stand_in =
+            ["primitive", "os", "tests", "model"].contains(&name.trim_end_matches(".rs"));
+        if stand_in {
+            continue;
+        }
+        if entry.path().is_dir() {
+            files.extend(sources(&entry.path(), &format!("{path}/")));
+        } else if name.ends_with(".rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The orderings above Relaxed in a file, without its tests.
+fn sites(text: &str) -> Vec<Site> {
+    const ORDERS: [&str; 4] = ["Acquire", "Release", "AcqRel", "SeqCst"];
+    let mut code: Vec<&str> = text
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect();
+    let tests = |pair: &[&str]| pair[0].starts_with("#[cfg(") && pair[1].starts_with("mod tests {");
+    if let Some(at) = code.windows(2).position(tests) {
+        code.truncate(at);
+    }
+    let mut sites: Vec<Site> = Vec::new();
+    for (index, line) in code.iter().enumerate() {
+        let Some(order) = ORDERS
+            .iter()
+            .find(|order| line.contains(&format!("Ordering::{order}")))
+        else {
+            continue;
+        };
+        let near = (index.saturating_sub(6)..=index).rev();
+        let Some((at, what)) = near
+            .filter_map(|at| Some((at + 1, method(code[at])?)))
+            .next()
+        else {
+            continue;
+        };
+        // The second ordering of an exchange is weakened with the first.
+        if sites.last().is_none_or(|last| last.line != at) {
+            let (what, order) = (what.into(), (*order).into());
+            sites.push(Site {
+                line: at,
+                what,
+                order,
+            });
+        }
+    }
+    sites
+}
+
+/// The atomic operation that a line names.
+fn method(line: &str) -> Option<&'static str> {
+    const METHODS: [&str; 14] = [
+        "compare_exchange_weak",
+        "compare_exchange",
+        "fetch_update",
+        "fetch_add",
+        "fetch_sub",
+        "fetch_or",
+        "fetch_and",
+        "fetch_xor",
+        "fetch_max",
+        "fetch_min",
+        "load",
+        "store",
+        "swap",
+        "fence",
+    ];
+    METHODS.into_iter().find(|method| {
+        let called = format!("{method}(");
+        let at = line.find(&called);
+        at.is_some_and(|at| *method == "fence" || line[..at].ends_with('.'))
+    })
+}
+
+/// The models, and what they pass.
+struct Models {
+    program: PathBuf,
+    /// Models by their executions, fewest first.
+    by_cost: Vec<(u64, String)>,
+    /// File and line, and the models that come there.
+    passed: BTreeMap<(String, usize), BTreeSet<String>>,
+}
+
+impl Models {
+    fn build() -> Result<Self, String> {
+        let mut build = loom::test()?;
+        build.args(["--test", "models", "--no-run"]);
+        build.arg("--message-format=json-render-diagnostics");
+        let program = executable(&stdout(build)?).ok_or("cargo built no models")?;
+        let mut models = Self {
+            program,
+            by_cost: Vec::new(),
+            passed: BTreeMap::new(),
+        };
+        let said = models.sites()?;
+        for line in said.lines() {
+            models.note(line);
+        }
+        models.by_cost.sort();
+        match models.by_cost.is_empty() {
+            true => Err("no model ran".into()),
+            false => Ok(models),
+        }
+    }
+
+    fn program(&self) -> Command {
+        let mut command = program_in_root(&self.program, &["--nocapture"]);
+        command.env("LOOM_MAX_PREEMPTIONS", "2");
+        command
+    }
+
+    /// What all models say of themselves; remembered beside the program, for it takes minutes.
+    fn sites(&self) -> Result<String, String> {
+        let beside = self.program.with_extension("sites");
+        let age = |path: &Path| fs::metadata(path).and_then(|it| it.modified()).ok();
+        if age(&beside) > age(&self.program) {
+            return fs::read_to_string(&beside)
+                .map_err(|error| format!("cannot read {}: {error}", beside.display()));
+        }
+        let mut all = self.program();
+        all.env("LOXLEY_SITES", "1");
+        let said = stdout(all)?;
+        fs::write(&beside, &said)
+            .map_err(|error| format!("cannot write {}: {error}", beside.display()))?;
+        Ok(said)
+    }
+
+    /// `model NAME: N executions, complete` and `site NAME FILE:LINE ORDER`.
+    fn note(&mut self, line: &str) {
+        if let Some(at) = line.find("model ") {
+            let counted = line[at + "model ".len()..].split_once(": ");
+            let counted =
+                counted.and_then(|(name, rest)| Some((name, rest.split_once(" executions, ")?)));
+            if let Some((name, (count, _))) = counted {
+                self.by_cost
+                    .push((count.parse().unwrap_or(u64::MAX), name.into()));
+            }
+        }
+        let mut words = line.strip_prefix("site ").unwrap_or_default().split(' ');
+        let (Some(name), Some(place)) = (words.next(), words.next()) else {
+            return;
+        };
+        let place = place
+            .strip_prefix(CORE)
+            .and_then(|place| place.strip_prefix('/'));
+        if let Some((file, line)) = place.and_then(|place| place.split_once(':')) {
+            let place = (file.to_owned(), line.parse().unwrap_or(0));
+            self.passed.entry(place).or_default().insert(name.into());
+        }
+    }
+
+    /// Which model notices.
+    fn weaken(&self, file: &str, site: &Site, weaker: &str) -> Result<String, String> {
+        let Some(passing) = self.passed.get(&(file.to_owned(), site.line)) else {
+            return Ok("no model comes here".into());
+        };
+        let how = match weaker {
+            "none" | "Relaxed" => "Weaken",
+            half => half,
+        };
+        for (_, name) in self
+            .by_cost
+            .iter()
+            .filter(|(_, name)| passing.contains(name))
+        {
+            let mut model = self.program();
+            model.args(["--exact", name]);
+            model.env("LOXLEY_FAULT", format!("src/{file}:{}:{how}", site.line));
+            let output = model
+                .output()
+                .map_err(|error| format!("cannot run the model {name}: {error}"))?;
+            if !output.status.success() {
+                return Ok(format!("{name} fails"));
+            }
+        }
+        Ok(format!("{} models notice nothing", passing.len()))
+    }
+}
+
+/// What is written down.
+#[derive(Debug, Default, PartialEq)]
+struct Results {
+    commit: String,
+    /// By file: what it was when it was looked at, and what was said of each place.
+    files: BTreeMap<String, (String, Vec<(String, String)>)>,
+}
+
+impl Results {
+    fn parse(text: &str) -> Self {
+        let mut results = Self::default();
+        let mut file = String::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            if let Some((name, blob)) = line
+                .strip_prefix('[')
+                .and_then(|line| line.split_once("] "))
+            {
+                file = name.into();
+                results
+                    .files
+                    .insert(file.clone(), (blob.into(), Vec::new()));
+            } else if let (Some((name, said)), Some((_, lines))) =
+                (line.split_once(": "), results.files.get_mut(&file))
+            {
+                lines.push((name.into(), said.into()));
+            }
+        }
+        results
+    }
+
+    /// Begins with a file; what was said of it while it was another one is forgotten.
+    fn open(&mut self, file: &str, blob: &str, again: bool) {
+        let (known, lines) = self.files.entry(file.into()).or_default();
+        if again || known != blob {
+            *known = blob.into();
+            lines.clear();
+        }
+    }
+
+    fn has(&self, file: &str, name: &str) -> bool {
+        let lines = self.files.get(file).map(|(_, lines)| lines);
+        lines.is_some_and(|lines| lines.iter().any(|(known, _)| known == name))
+    }
+
+    fn enter(&mut self, file: &str, name: &str, said: String) {
+        let (_, lines) = self.files.entry(file.into()).or_default();
+        lines.push((name.into(), said));
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!(
+            "# What the models say when one ordering of the core is weaker; `cargo xtask orderings` writes this file.\n\
+             # Per file its name and git's hash of it; then the line, what stands there, what stood there instead.\n\
+             # At commit {}.\n",
+            self.commit
+        );
+        for (file, (blob, lines)) in self
+            .files
+            .iter()
+            .filter(|(_, (_, lines))| !lines.is_empty())
+        {
+            text.push_str(&format!("[{file}] {blob}\n"));
+            for (name, said) in lines {
+                text.push_str(&format!("{name}: {said}\n"));
+            }
+        }
+        text
+    }
+
+    fn write(&self) -> Result<(), String> {
+        fs::write(root().join(RESULTS), self.text())
+            .map_err(|error| format!("cannot write {RESULTS}: {error}"))
+    }
+
+    /// Survivors that no comment beside them speaks of.
+    fn unexcused(&self, files: &[String]) -> Result<Vec<String>, String> {
+        let mut unexcused = Vec::new();
+        for (file, (_, lines)) in &self.files {
+            if !(files.is_empty() || files.contains(file)) || lines.is_empty() {
+                continue;
+            }
+            let text = read(&format!("{CORE}/{file}"))?;
+            for (name, said) in lines.iter().filter(|(_, said)| !said.ends_with(" fails")) {
+                let line = name.split(' ').next().and_then(|line| line.parse().ok());
+                if !is_excused(&text, line.unwrap_or(0)) {
+                    unexcused.push(format!("{file} {name}: {said}"));
+                }
+            }
+        }
+        Ok(unexcused)
+    }
+}
+
+/// True if a comment beside the line speaks of loom.
+fn is_excused(text: &str, line: usize) -> bool {
+    let first = line.saturating_sub(BESIDE);
+    let beside = text.lines().skip(first).take(line - first + 2);
+    beside
+        .filter_map(|line| line.split_once("//"))
+        .any(|(_, comment)| comment.contains("loom"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "#[cfg(test)]\nmod tests;\n\
+        fn f() {\n\
+        // Relaxed is enough, which loom cannot see.\n\
+        self.word.swap(1, Ordering::AcqRel);\n\
+        let x = a.load(Ordering::Relaxed);\n\n\n\n\n\n\n\n\
+        self.word\n\
+            .compare_exchange(\n1,\n2,\nOrdering::Release,\nOrdering::Acquire)\n\
+        fence(Ordering::SeqCst); // SeqCst\n\
+        }\n\
+        #[cfg(test)]\nmod tests { fn g() { b.load(Ordering::Acquire) } }\n";
+
+    #[test]
+    fn sites_are_found_where_the_method_is_named() {
+        let found = sites(SOURCE);
+        let names: Vec<_> = found
+            .iter()
+            .map(|site| (site.line, &*site.what, &*site.order))
+            .collect();
+        let expected = [
+            (5, "swap", "AcqRel"),
+            (15, "compare_exchange", "Release"),
+            (20, "fence", "SeqCst"),
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(weaker(&found[0]), ["Acquire", "Release"]);
+        assert_eq!(weaker(&found[1]), ["Relaxed"]);
+        assert_eq!(weaker(&found[2]), ["none", "AcqRel"]);
+    }
+
+    #[test]
+    fn a_survivor_is_excused_by_a_comment_beside_it() {
+        assert!(is_excused(SOURCE, 5));
+        assert!(!is_excused(SOURCE, 15));
+    }
+
+    #[test]
+    fn results_are_read_as_they_were_written() {
+        let mut results = Results {
+            commit: "0123".into(),
+            ..Results::default()
+        };
+        results.open("idle.rs", "blob", false);
+        results.enter("idle.rs", "4 fence SeqCst -> none", "idle::a fails".into());
+        let mut read = Results::parse(&results.text());
+        read.commit = "0123".into();
+        assert_eq!(read, results);
+        assert!(read.has("idle.rs", "4 fence SeqCst -> none"));
+        read.open("idle.rs", "another", false);
+        assert!(!read.has("idle.rs", "4 fence SeqCst -> none"));
+    }
+
+    #[test]
+    fn what_models_pass_is_noted() {
+        let mut models = Models {
+            program: PathBuf::new(),
+            by_cost: Vec::new(),
+            passed: BTreeMap::new(),
+        };
+        models.note("test a::b ... model a::b: 12 executions, complete");
+        models.note("site a::b crates/loxley-core/src/idle.rs:101 SeqCst");
+        models.note("site a::b loom-tests/tests/idle.rs:7 SeqCst");
+        assert_eq!(models.by_cost, [(12, "a::b".into())]);
+        assert_eq!(models.passed.len(), 1);
+        assert!(models.passed[&("idle.rs".into(), 101)].contains("a::b"));
+    }
+}
