@@ -54,6 +54,8 @@ pub mod io;
 #[doc(hidden)]
 pub mod macros;
 pub mod net;
+pub mod process;
+pub mod signal;
 pub mod sync;
 pub mod time;
 

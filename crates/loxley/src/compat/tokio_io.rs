@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::io::{AsyncRead, AsyncWrite, ReadBuf};
-use crate::{io as ours, net};
+use crate::{fs, io as ours, net, process};
 
 pin_project! {
     /// A stream of ours as one of real tokio's, and one of tokio's as one of ours.
@@ -227,6 +227,9 @@ impl_tokio_read!(
     ours::DuplexStream,
     ours::SimplexStream,
     ours::Stdin,
+    fs::File,
+    process::ChildStdout,
+    process::ChildStderr,
 );
 
 impl_tokio_write!(
@@ -241,4 +244,6 @@ impl_tokio_write!(
     ours::SimplexStream,
     ours::Stdout,
     ours::Stderr,
+    fs::File,
+    process::ChildStdin,
 );

@@ -1,0 +1,156 @@
+//! What signals promise. The signals are sent to this very process, so each test has one of its own.
+
+mod kit;
+
+use std::sync::{Mutex, MutexGuard};
+
+use kit::{current_thread, on_every_runtime, poll_once, workers};
+use loxley::signal::unix::{SignalKind, signal};
+use loxley::signal::{ctrl_c, notifier};
+use rustix::process::{Signal, getpid, kill_process};
+
+/// Signals are one for the whole process: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn send(signal: Signal) {
+    kill_process(getpid(), signal).unwrap();
+}
+
+#[test]
+fn every_listener_hears_of_a_signal() {
+    let _alone = alone();
+    on_every_runtime(|| async {
+        let mut first = signal(SignalKind::user_defined1()).unwrap();
+        let mut second = signal(SignalKind::user_defined1()).unwrap();
+        let mut other = signal(SignalKind::user_defined2()).unwrap();
+        assert!(poll_once(first.recv()).is_pending());
+        let task = loxley::spawn(async move { second.recv().await });
+        send(Signal::USR1);
+        assert_eq!(first.recv().await, Some(()));
+        assert_eq!(task.await.unwrap(), Some(()));
+        assert!(poll_once(other.recv()).is_pending());
+    });
+}
+
+#[test]
+fn signals_that_nobody_waits_for_are_told_once_and_not_lost() {
+    let _alone = alone();
+    on_every_runtime(|| async {
+        let mut signals = signal(SignalKind::user_defined1()).unwrap();
+        for _ in 0..5 {
+            send(Signal::USR1);
+        }
+        assert_eq!(signals.recv().await, Some(()));
+        assert!(poll_once(signals.recv()).is_pending());
+        // And again, also after a future that was dropped.
+        send(Signal::USR1);
+        assert_eq!(signals.recv().await, Some(()));
+    });
+}
+
+#[test]
+fn one_signal_after_another_is_heard() {
+    let _alone = alone();
+    on_every_runtime(|| async {
+        let mut signals = signal(SignalKind::user_defined2()).unwrap();
+        for _ in 0..1000 {
+            send(Signal::USR2);
+            assert_eq!(signals.recv().await, Some(()));
+        }
+    });
+}
+
+#[test]
+fn a_listener_that_is_gone_leaves_the_others() {
+    let _alone = alone();
+    on_every_runtime(|| async {
+        let gone = signal(SignalKind::user_defined1()).unwrap();
+        let mut stays = signal(SignalKind::user_defined1()).unwrap();
+        drop(gone);
+        send(Signal::USR1);
+        assert_eq!(stays.recv().await, Some(()));
+    });
+    // Nobody listens: the signal is ignored, and does not end the process.
+    send(Signal::USR1);
+}
+
+#[test]
+fn a_listener_outlives_its_runtime_and_hears_nothing() {
+    let _alone = alone();
+    let runtime = workers(1);
+    let mut signals = runtime.block_on(async { signal(SignalKind::user_defined1()).unwrap() });
+    drop(runtime);
+    send(Signal::USR1);
+    // What came can still be told; then there is nobody who would wake.
+    current_thread().block_on(async { while signals.recv().await.is_some() {} });
+}
+
+#[test]
+fn ctrl_c_is_the_interrupt() {
+    let _alone = alone();
+    on_every_runtime(|| async {
+        let mut waiting = Box::pin(ctrl_c());
+        assert!(poll_once(waiting.as_mut()).is_pending());
+        send(Signal::INT);
+        waiting.await.unwrap();
+    });
+}
+
+#[test]
+fn a_signal_that_cannot_be_caught_is_an_error() {
+    on_every_runtime(|| async {
+        for signal_number in [
+            Signal::KILL,
+            Signal::STOP,
+            Signal::SEGV,
+            Signal::ILL,
+            Signal::FPE,
+        ] {
+            let kind = SignalKind::from_raw(signal_number.as_raw());
+            assert!(signal(kind).is_err(), "{kind:?}");
+        }
+        for number in [-1, 0, 1000, i32::MAX] {
+            assert!(signal(SignalKind::from_raw(number)).is_err(), "{number}");
+        }
+    });
+}
+
+#[test]
+fn kinds_have_the_numbers_of_the_system() {
+    assert_eq!(SignalKind::terminate().as_raw_value(), 15);
+    assert_eq!(i32::from(SignalKind::hangup()), 1);
+    assert_eq!(SignalKind::from(2), SignalKind::interrupt());
+    assert_ne!(SignalKind::alarm(), SignalKind::quit());
+}
+
+#[test]
+#[should_panic(expected = "there is no runtime here")]
+fn listening_outside_a_runtime_panics() {
+    let _ = signal(SignalKind::user_defined1());
+}
+
+#[test]
+fn a_notification_from_any_thread_is_heard() {
+    on_every_runtime(|| async {
+        let (notifier, mut notifications) = notifier().unwrap();
+        assert!(poll_once(notifications.recv()).is_pending());
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let notifier = notifier.clone();
+                std::thread::spawn(move || (0..1000).for_each(|_| notifier.notify()))
+            })
+            .collect();
+        assert_eq!(notifications.recv().await, Some(()));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        notifier.notify();
+        assert_eq!(notifications.recv().await, Some(()));
+        assert!(poll_once(notifications.recv()).is_pending());
+    });
+}
