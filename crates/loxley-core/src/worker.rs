@@ -323,6 +323,14 @@ impl Worker {
         task.run(self);
     }
 
+    /// Brings the next look (W2) nearer by one poll.
+    #[inline]
+    pub fn count_poll(&self) {
+        if !self.pace.is_due() {
+            self.pace.tick(1);
+        }
+    }
+
     fn stop_searching(&self) {
         self.searching.set(false);
         let announce = self.scheduler.idle.stop_searching();

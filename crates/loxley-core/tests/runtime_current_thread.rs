@@ -348,6 +348,30 @@ fn a_root_that_yields_lets_the_tasks_run_that_wait() {
 }
 
 #[test]
+fn a_root_that_never_stops_yielding_lets_timers_and_sockets_in() {
+    watched(|| {
+        let runtime = current_thread();
+        let (near, far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        runtime.block_on(async {
+            let near = Source::new(near).unwrap();
+            let nap = spawn(Sleep::after(Duration::from_millis(1)));
+            let read = spawn(async move {
+                let interest = Interest::READABLE;
+                near.async_io(interest, |mut io| io.read(&mut [0; 1])).await
+            });
+            while !nap.is_finished() {
+                yield_now().await;
+            }
+            (&far).write_all(b"x").unwrap();
+            while !read.is_finished() {
+                yield_now().await;
+            }
+        });
+    });
+}
+
+#[test]
 fn a_busy_root_starves_no_task_and_busy_tasks_starve_no_root() {
     watched(|| {
         let runtime = current_thread();

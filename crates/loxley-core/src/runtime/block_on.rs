@@ -164,6 +164,8 @@ impl Handle {
                     Step::Done => return None,
                 }
                 if root.is_raised() {
+                    // Counts as a poll: a root that never stops yielding must not keep the worker from looking.
+                    worker.count_poll();
                     if let Poll::Ready(output) = poll() {
                         return Some(output);
                     }
