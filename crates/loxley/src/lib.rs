@@ -32,31 +32,52 @@
 //!
 //! # Features
 //!
-//! | feature | default | brings |
-//! |---|---|---|
-//! | `macros` | yes | `#[loxley::main]`, `#[loxley::test]`, `select!` |
-//! | `hyper` | no | the module `hyper`: adapters that let hyper run here |
-//! | `test-util` | no | `time::pause`, `advance` and `resume`, `Builder::start_paused` |
-//! | `tokio-io` | no | real tokio's `AsyncRead` and its kin for our streams, and the adapter `compat::Tokio` |
+//! The names are tokio's. By default `full` is on, which is all but the last group; the tree stays small all the same,
+//! and tokio is not in it. A library switches the defaults off and names what it uses.
 //!
-//! The other names in the manifest are those that a dependency on tokio may ask for. They bring nothing:
-//! runtime, `net`, `io` and `time` are always there.
+//! | feature | brings |
+//! |---|---|
+//! | `fs` | the module `fs` |
+//! | `io-std` | `io::stdin`, `stdout`, `stderr` |
+//! | `io-util` | the extension traits of `io`, and streams made of others or of memory |
+//! | `macros` | `#[loxley::main]`, `#[loxley::test]`, `select!` and its kin |
+//! | `net` | the module `net`, `io::unix` |
+//! | `process` | the module `process`; with it `io-util` and `signal` |
+//! | `signal` | the module `signal` |
+//! | `stream` | the module `stream`, and what implements `Stream` |
+//! | `sync` | the module `sync` |
+//! | `time` | the module `time` |
+//! | `rt`, `rt-multi-thread`, `parking_lot` | nothing: the runtime is always there, and parking_lot is what it uses |
+//! | | *not in `full`:* |
+//! | `hyper` | the module `hyper`: adapters that let hyper run here |
+//! | `stall-backtrace` | Linux: the event of a long poll says which functions the thread was in |
+//! | `test-util` | `time::pause`, `advance` and `resume`, `Builder::start_paused` |
+//! | `tokio-io` | real tokio's `AsyncRead` and its kin for our streams, and the adapter `compat::Tokio` |
+//! | `tracing` | long polls as events of the `tracing` crate |
 //!
 //! A feature never changes what something does.
 
 #![deny(unsafe_code)]
 
 pub mod compat;
+#[cfg(feature = "fs")]
 pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 pub mod io;
 #[doc(hidden)]
 pub mod macros;
+#[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "process")]
 pub mod process;
+#[cfg(feature = "signal")]
 pub mod signal;
+#[cfg(feature = "stream")]
+pub mod stream;
+#[cfg(feature = "sync")]
 pub mod sync;
+#[cfg(feature = "time")]
 pub mod time;
 
 pub mod runtime {

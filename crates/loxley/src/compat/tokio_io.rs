@@ -8,8 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::io::{AsyncRead, AsyncWrite, ReadBuf};
-use crate::{fs, io as ours, net, process};
+use crate::io::{AsyncRead, ReadBuf};
 
 pin_project! {
     /// A stream of ours as one of real tokio's, and one of tokio's as one of ours.
@@ -167,6 +166,13 @@ both_ways! {
 }
 
 /// Streams of ours that read for tokio.
+#[cfg(any(
+    feature = "fs",
+    feature = "io-std",
+    feature = "io-util",
+    feature = "net",
+    feature = "process"
+))]
 macro_rules! impl_tokio_read {
     ($($stream:ty),* $(,)?) => {$(
         impl tokio::io::AsyncRead for $stream {
@@ -182,6 +188,13 @@ macro_rules! impl_tokio_read {
 }
 
 /// Streams of ours that write for tokio.
+#[cfg(any(
+    feature = "fs",
+    feature = "io-std",
+    feature = "io-util",
+    feature = "net",
+    feature = "process"
+))]
 macro_rules! impl_tokio_write {
     ($($stream:ty),* $(,)?) => {$(
         impl tokio::io::AsyncWrite for $stream {
@@ -190,15 +203,15 @@ macro_rules! impl_tokio_write {
                 cx: &mut Context<'_>,
                 buf: &[u8],
             ) -> Poll<io::Result<usize>> {
-                AsyncWrite::poll_write(self, cx, buf)
+                crate::io::AsyncWrite::poll_write(self, cx, buf)
             }
 
             fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                AsyncWrite::poll_flush(self, cx)
+                crate::io::AsyncWrite::poll_flush(self, cx)
             }
 
             fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                AsyncWrite::poll_shutdown(self, cx)
+                crate::io::AsyncWrite::poll_shutdown(self, cx)
             }
 
             fn poll_write_vectored(
@@ -206,44 +219,54 @@ macro_rules! impl_tokio_write {
                 cx: &mut Context<'_>,
                 bufs: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                AsyncWrite::poll_write_vectored(self, cx, bufs)
+                crate::io::AsyncWrite::poll_write_vectored(self, cx, bufs)
             }
 
             fn is_write_vectored(&self) -> bool {
-                AsyncWrite::is_write_vectored(self)
+                crate::io::AsyncWrite::is_write_vectored(self)
             }
         }
     )*};
 }
 
-impl_tokio_read!(
-    net::TcpStream,
-    net::tcp::ReadHalf<'_>,
-    net::tcp::OwnedReadHalf,
-    net::UnixStream,
-    net::unix::ReadHalf<'_>,
-    net::unix::OwnedReadHalf,
-    net::unix::pipe::Receiver,
-    ours::DuplexStream,
-    ours::SimplexStream,
-    ours::Stdin,
-    fs::File,
-    process::ChildStdout,
-    process::ChildStderr,
-);
+#[cfg(feature = "net")]
+mod for_net {
+    use super::*;
+    use crate::net::{TcpStream, UnixStream, tcp, unix};
 
-impl_tokio_write!(
-    net::TcpStream,
-    net::tcp::WriteHalf<'_>,
-    net::tcp::OwnedWriteHalf,
-    net::UnixStream,
-    net::unix::WriteHalf<'_>,
-    net::unix::OwnedWriteHalf,
-    net::unix::pipe::Sender,
-    ours::DuplexStream,
-    ours::SimplexStream,
-    ours::Stdout,
-    ours::Stderr,
-    fs::File,
-    process::ChildStdin,
-);
+    impl_tokio_read!(
+        TcpStream,
+        tcp::ReadHalf<'_>,
+        tcp::OwnedReadHalf,
+        UnixStream,
+        unix::ReadHalf<'_>,
+        unix::OwnedReadHalf,
+        unix::pipe::Receiver,
+    );
+    impl_tokio_write!(
+        TcpStream,
+        tcp::WriteHalf<'_>,
+        tcp::OwnedWriteHalf,
+        UnixStream,
+        unix::WriteHalf<'_>,
+        unix::OwnedWriteHalf,
+        unix::pipe::Sender,
+    );
+}
+
+#[cfg(feature = "io-util")]
+impl_tokio_read!(crate::io::DuplexStream, crate::io::SimplexStream);
+#[cfg(feature = "io-util")]
+impl_tokio_write!(crate::io::DuplexStream, crate::io::SimplexStream);
+#[cfg(feature = "io-std")]
+impl_tokio_read!(crate::io::Stdin);
+#[cfg(feature = "io-std")]
+impl_tokio_write!(crate::io::Stdout, crate::io::Stderr);
+#[cfg(feature = "fs")]
+impl_tokio_read!(crate::fs::File);
+#[cfg(feature = "fs")]
+impl_tokio_write!(crate::fs::File);
+#[cfg(feature = "process")]
+impl_tokio_read!(crate::process::ChildStdout, crate::process::ChildStderr);
+#[cfg(feature = "process")]
+impl_tokio_write!(crate::process::ChildStdin);

@@ -1,6 +1,6 @@
 //! Streams of the standard library that block, made async on other threads.
 //!
-//! Words: a *job* is one blocking call on another thread; the *buffer* holds the bytes between it and the async side.
+//! Words: a *job* is one blocking call on another thread (`job.rs`); the *buffer* holds the bytes between it and the async side.
 //!
 //! 1. At most one job is under way. It owns the stream and the buffer, and gives both back in its result.
 //! 2. Reading: what the last job read is handed out first; only then the next job reads, into a buffer as large as
@@ -10,100 +10,10 @@
 //! 4. A job that never ran, because the runtime was shut down, is an error; the stream is then gone.
 
 use std::io::{self, Read, Write};
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
-
-use parking_lot::Mutex;
+use std::task::{Context, Poll, ready};
 
 use super::ReadBuf;
-use crate::task::spawn_blocking;
-
-/// The most bytes that one job carries.
-pub(crate) const MAX_BUF: usize = 2 * 1024 * 1024;
-
-/// A call under way on another thread, and then its result. Only the waker of the last poll is kept.
-#[derive(Debug)]
-pub(crate) struct Job<T>(Arc<Mutex<Progress<T>>>);
-
-#[derive(Debug)]
-enum Progress<T> {
-    Running(Option<Waker>),
-    /// `None`: it never ran, or it panicked.
-    Done(Option<T>),
-}
-
-impl<T: Send + 'static> Job<T> {
-    /// On the runtime's blocking pool.
-    #[track_caller]
-    pub(crate) fn on_pool(f: impl FnOnce() -> T + Send + 'static) -> Job<T> {
-        let (job, end) = Job::new();
-        drop(spawn_blocking(move || end.with(f())));
-        job
-    }
-
-    /// On a thread of its own, which no runtime waits for.
-    pub(crate) fn on_thread(f: impl FnOnce() -> T + Send + 'static) -> io::Result<Job<T>> {
-        let (job, end) = Job::new();
-        std::thread::Builder::new()
-            .name("loxley-stdin".into())
-            .spawn(move || end.with(f()))?;
-        Ok(job)
-    }
-
-    fn new() -> (Job<T>, End<T>) {
-        let progress = Arc::new(Mutex::new(Progress::Running(None)));
-        (Job(progress.clone()), End(progress))
-    }
-
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        let waker = cx.waker().clone();
-        let mut progress = self.0.lock();
-        match &mut *progress {
-            Progress::Running(place) => {
-                let old = place.replace(waker);
-                drop(progress);
-                drop(old);
-                Poll::Pending
-            }
-            Progress::Done(result) => {
-                let result = result.take();
-                drop(progress);
-                Poll::Ready(result.ok_or_else(gone))
-            }
-        }
-    }
-}
-
-fn gone() -> io::Error {
-    io::Error::other("the background task failed: its runtime was shut down, or it panicked")
-}
-
-/// The thread's side of a [`Job`]; dropped without a result, it says so.
-struct End<T>(Arc<Mutex<Progress<T>>>);
-
-impl<T> End<T> {
-    fn with(self, result: T) {
-        self.finish(Some(result));
-    }
-
-    fn finish(&self, result: Option<T>) {
-        let mut progress = self.0.lock();
-        let before = match &*progress {
-            Progress::Running(_) => std::mem::replace(&mut *progress, Progress::Done(result)),
-            Progress::Done(_) => return,
-        };
-        drop(progress);
-        if let Progress::Running(Some(waker)) = before {
-            waker.wake();
-        }
-    }
-}
-
-impl<T> Drop for End<T> {
-    fn drop(&mut self) {
-        self.finish(None);
-    }
-}
+use super::job::{Job, MAX_BUF, gone};
 
 /// Where reads of a stream run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,16 +22,28 @@
 )]
 
 use std::fmt;
+#[cfg(any(
+    feature = "fs",
+    feature = "io-std",
+    feature = "io-util",
+    feature = "net",
+    feature = "process"
+))]
 use std::io;
 use std::mem::MaybeUninit;
+#[cfg(any(feature = "net", feature = "process"))]
 use std::os::fd::BorrowedFd;
+#[cfg(feature = "io-util")]
 use std::pin::Pin;
+#[cfg(feature = "io-util")]
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
 use bytes::buf::UninitSlice;
+#[cfg(feature = "net")]
 use socket2::{SockAddr, SockRef};
 
+#[cfg(feature = "io-util")]
 use super::AsyncRead;
 
 /// Where [`AsyncRead::poll_read`] puts its bytes.
@@ -299,6 +311,7 @@ unsafe fn assume_init_mut(bytes: &mut [MaybeUninit<u8>]) -> &mut [u8] {
 }
 
 /// One read of the stream into a [`BufMut`]; 0 is the end of the stream, or a buffer without room.
+#[cfg(feature = "io-util")]
 pub(super) fn poll_read_buf<R, B>(
     reader: Pin<&mut R>,
     cx: &mut Context<'_>,
@@ -327,6 +340,7 @@ where
 
 /// One `recv` of a socket into a [`BufMut`]; 0 is the end of the stream, or a buffer without room. Tries again
 /// if a signal came in between.
+#[cfg(feature = "net")]
 #[inline]
 pub(crate) fn recv_buf<B: BufMut + ?Sized>(
     socket: &SockRef<'_>,
@@ -340,6 +354,7 @@ pub(crate) fn recv_buf<B: BufMut + ?Sized>(
 }
 
 /// As [`recv_buf`], and a buffer without room takes an empty piece of a datagram: the rest of it is lost.
+#[cfg(feature = "net")]
 #[inline]
 pub(crate) fn recv_datagram<B: BufMut + ?Sized>(
     socket: &SockRef<'_>,
@@ -358,6 +373,7 @@ pub(crate) fn recv_datagram<B: BufMut + ?Sized>(
 }
 
 /// As [`recv_datagram`], and says where the bytes come from.
+#[cfg(feature = "net")]
 pub(crate) fn recv_buf_from<B: BufMut + ?Sized>(
     socket: &SockRef<'_>,
     buf: &mut B,
@@ -375,6 +391,7 @@ pub(crate) fn recv_buf_from<B: BufMut + ?Sized>(
 }
 
 /// One `read` of a descriptor that is no socket into a [`BufMut`], as [`recv_buf`].
+#[cfg(any(feature = "net", feature = "process"))]
 pub(crate) fn read_fd_buf<B: BufMut + ?Sized>(
     fd: BorrowedFd<'_>,
     buf: &mut B,
@@ -392,6 +409,7 @@ pub(crate) fn read_fd_buf<B: BufMut + ?Sized>(
 
 /// Zeroes the room at hand of a [`BufMut`], lets `f` fill a part of it, and counts that part: for readers of the
 /// standard library, which want memory that was written.
+#[cfg(feature = "net")]
 pub(crate) fn fill_zeroed<B: BufMut + ?Sized, R>(
     buf: &mut B,
     f: impl FnOnce(&mut [u8]) -> io::Result<(usize, R)>,
@@ -410,6 +428,7 @@ pub(crate) fn fill_zeroed<B: BufMut + ?Sized, R>(
 /// # Safety
 ///
 /// The caller must not make initialised bytes uninitialised.
+#[cfg(any(feature = "net", feature = "process"))]
 #[inline]
 unsafe fn chunk<B: BufMut + ?Sized>(buf: &mut B) -> &mut [MaybeUninit<u8>] {
     if !buf.has_remaining_mut() {
@@ -420,6 +439,7 @@ unsafe fn chunk<B: BufMut + ?Sized>(buf: &mut B) -> &mut [MaybeUninit<u8>] {
 }
 
 /// What [`recv_buf`] does with the bytes in the socket.
+#[cfg(feature = "net")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Receive {
     /// Takes them out.
@@ -429,6 +449,12 @@ pub(crate) enum Receive {
 }
 
 /// Calls `f` again as long as a signal interrupts it.
+#[cfg(any(
+    feature = "fs",
+    feature = "io-std",
+    feature = "net",
+    feature = "process"
+))]
 #[inline]
 pub(crate) fn retry<R>(mut f: impl FnMut() -> io::Result<R>) -> io::Result<R> {
     loop {

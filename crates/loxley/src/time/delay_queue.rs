@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+#[cfg(feature = "stream")]
 use futures_core::Stream;
 use loxley_core::coop;
 
@@ -18,7 +19,7 @@ use super::{Instant, Sleep, sleep_until};
 
 /// Values, each with a deadline; they come out in the order of these.
 ///
-/// It is a [`Stream`] of [`Expired`] values that ends when it is empty, and goes on when something is inserted.
+/// With the feature `stream` it is a `Stream` of [`Expired`] values that ends when it is empty, and goes on when something is inserted.
 ///
 /// # Examples
 ///
@@ -381,6 +382,7 @@ impl<T> Default for DelayQueue<T> {
     }
 }
 
+#[cfg(feature = "stream")]
 impl<T> Stream for DelayQueue<T> {
     type Item = Expired<T>;
 

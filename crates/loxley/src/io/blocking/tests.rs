@@ -1,6 +1,7 @@
 //! The steps of the module head, over streams that misbehave.
 
 use std::future::poll_fn;
+use std::task::Waker;
 
 use super::*;
 use crate::runtime::Builder;
