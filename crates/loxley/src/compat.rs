@@ -4,7 +4,7 @@
 //! the extension trait of the direction that you need; names and meaning are those of tokio-util's `compat`. Our
 //! sockets speak both families without it.
 //!
-//! With the feature `tokio-io` also real tokio's traits: [`Tokio`] turns a stream of ours into one of tokio's and the
+//! With the feature `tokio-io` also real tokio's traits: `Tokio` turns a stream of ours into one of tokio's and the
 //! other way round, and our sockets, pipes and in-memory streams implement tokio's traits themselves.
 
 #[cfg(feature = "tokio-io")]

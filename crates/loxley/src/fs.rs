@@ -2,7 +2,7 @@
 //!
 //! The system offers no way to wait for a file, so every call here runs on the runtime's blocking pool. That costs some
 //! microseconds per call; [`File`] makes few and large ones, and code that does many small calls in a row is faster
-//! inside one [`spawn_blocking`](crate::task::spawn_blocking) with `std::fs`.
+//! inside one [`spawn_blocking`] with `std::fs`.
 //!
 //! A future that is dropped leaves its call at work: the file is still removed, renamed or written. Paths need not be
 //! UTF-8.

@@ -1,6 +1,6 @@
 //! Signals of the system.
 //!
-//! [`ctrl_c`](fn@ctrl_c) for the one that people know; [`unix::signal`] for all; [`notifier`] for code of your own that runs
+//! [`ctrl_c`](fn@ctrl_c) for the one that people know; [`unix::signal`] for all; [`notifier`](fn@notifier) for code of your own that runs
 //! inside a signal handler.
 //!
 //! # Rules

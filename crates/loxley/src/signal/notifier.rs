@@ -1,4 +1,4 @@
-//! [`notifier`]: waking a task from inside a signal handler.
+//! [`notifier`](fn@notifier): waking a task from inside a signal handler.
 
 use std::future::poll_fn;
 use std::io::{self, Read};
