@@ -8,6 +8,7 @@
 mod abort_on_drop;
 pub mod join_set;
 mod local_key;
+#[cfg(feature = "sync")]
 pub mod task_tracker;
 
 pub mod coop {
@@ -40,4 +41,5 @@ pub use loxley_core::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id, 
 #[doc(inline)]
 pub use loxley_core::{block_in_place, spawn, spawn_blocking};
 #[doc(inline)]
+#[cfg(feature = "sync")]
 pub use task_tracker::TaskTracker;
