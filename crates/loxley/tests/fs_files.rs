@@ -165,10 +165,15 @@ fn a_dropped_read_loses_no_byte() {
         let folder = Folder::new();
         std::fs::write(folder.join("file"), b"0123").unwrap();
         let mut file = File::open(folder.join("file")).await.unwrap();
-        assert!(poll_once(file.read(&mut [0; 1])).is_pending());
+        let mut first = [0; 1];
+        // On a quick machine the job is over before the poll is.
+        let rest = match poll_once(file.read(&mut first)) {
+            std::task::Poll::Ready(len) => &"0123"[len.unwrap()..],
+            std::task::Poll::Pending => "0123",
+        };
         let mut text = String::new();
         file.read_to_string(&mut text).await.unwrap();
-        assert_eq!(text, "0123");
+        assert_eq!(text, rest);
     });
 }
 
