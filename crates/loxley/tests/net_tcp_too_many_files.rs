@@ -2,9 +2,13 @@
 //! one of the whole process.
 
 use std::fs::File;
+use std::process::Stdio;
 
 use loxley::io::AsyncReadExt;
-use loxley::net::{TcpListener, TcpStream};
+use loxley::net::unix::pipe;
+use loxley::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
+use loxley::process::Command;
+use loxley::signal::unix::{SignalKind, signal};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[loxley::test]
@@ -31,6 +35,20 @@ async fn too_many_open_files_are_an_error_and_the_next_accept_works() {
             Some(rustix::io::Errno::MFILE.raw_os_error())
         );
     }
+    // Whatever needs a descriptor says so, and is not harmed.
+    let number = |error: std::io::Error| error.raw_os_error();
+    let full = Some(rustix::io::Errno::MFILE.raw_os_error());
+    let address = listener.local_addr().unwrap();
+    assert_eq!(number(TcpStream::connect(address).await.unwrap_err()), full);
+    assert_eq!(number(UdpSocket::bind(address).await.unwrap_err()), full);
+    assert_eq!(number(UnixStream::pair().unwrap_err()), full);
+    assert_eq!(number(pipe::pipe().unwrap_err()), full);
+    let file = loxley::fs::File::open("/dev/null").await;
+    assert_eq!(number(file.unwrap_err()), full);
+    assert_eq!(number(signal(SignalKind::hangup()).unwrap_err()), full);
+    let child = Command::new("cat").stdin(Stdio::piped()).spawn();
+    assert_eq!(number(child.unwrap_err()), full);
+
     files.pop();
     let (stream, peer) = listener.accept().await.unwrap();
     assert_eq!(peer, client.local_addr().unwrap());
