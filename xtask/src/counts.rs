@@ -1,14 +1,15 @@
 //! `counts`: instructions and allocations per operation, against a checked-in record.
 //!
-//! 1. The benches count (`benches instructions --lines`, under valgrind): loxley alone, one worker, no clock anywhere.
+//! 1. The benches count (`benches instructions --lines`, under valgrind): loxley alone, one worker.
 //! 2. On the record's set-up (rustc, glibc, processor) the figures are compared with the record.
 //! 3. On another one the recorded commit is built and counted again in the same run, and that is compared with.
-//! 4. What seems lost is counted once more, and the lesser figure stands: a machine under load can only add.
+//! 4. What seems lost is counted again, up to twice, and the least figure stands, as in what it is compared with: a busy machine
+//!    adds to what a poll of the clock decides, up to 2 % seen on two cores with a load of seven.
 //! 5. `--bless` builds and counts the last commit, not the working tree, so that the record names what it shows.
 //!
-//! A row is lost when it needs more than 3 % above the record. The socket row may vary by a quarter in
-//! instructions: how many events come with one system call depends on how fast its client is scheduled. A quarter still shows
-//! a doubled registration or a lost fast path; its allocations are held to the same bound as the others'.
+//! A row is lost when it needs more than 3 % above the record. The socket row is held to its allocations alone: how many
+//! events come with one system call depends on how fast its client gets to run, and its instructions per message were
+//! 1160 to 2000 in five runs on a busy machine. They stand in the record to be looked at.
 //!
 //! *Rejected.* An allocator that counts, in the benches: it would be in every count of instructions.
 
@@ -24,20 +25,24 @@ use crate::gate::{Options, Outcome, Verdict};
 
 const RECORD: &str = "benches/counts.txt";
 
-/// The rows and by how much of the record their instructions may grow.
-const ROWS: &[(&str, f64)] = &[
-    ("spawn_local", BOUND),
-    ("chained_spawn", BOUND),
-    ("yield_many", BOUND),
-    ("yield_self", BOUND),
-    ("ping_pong", BOUND),
-    ("timer_cancel", BOUND),
-    ("echo_64b_64", 0.25),
+/// The rows, by how much of the record their instructions may grow, and by how many their allocations besides.
+const ROWS: &[(&str, f64, f64)] = &[
+    ("spawn_local", BOUND, STRAY),
+    ("chained_spawn", BOUND, STRAY),
+    ("yield_many", BOUND, STRAY),
+    ("yield_self", BOUND, STRAY),
+    ("ping_pong", BOUND, STRAY),
+    ("timer_cancel", BOUND, STRAY),
+    // Threads that stand in on a busy machine allocate; one allocation per message would be a whole one.
+    ("echo_64b_64", f64::INFINITY, 0.5),
 ];
 const BOUND: f64 = 0.03;
 
 /// Allocations per operation that come and go with the place where a run ends, in rows that hardly allocate.
 const STRAY: f64 = 0.02;
+
+/// How often a row that seems lost is counted again.
+const LOOKS: usize = 2;
 
 /// What decides about counts besides the source.
 const SETUP: [&str; 3] = ["rustc", "glibc", "processor"];
@@ -68,7 +73,7 @@ pub(crate) fn gate(options: &Options) -> Outcome {
         return bless(setup);
     }
     let record = parse(&command::read(RECORD)?)?;
-    let rows: Vec<&str> = ROWS.iter().map(|(row, _)| *row).collect();
+    let rows: Vec<&str> = ROWS.iter().map(|(row, ..)| *row).collect();
     let (before, with) = if record.setup == setup {
         (record.counts, format!("the record of {}", record.commit))
     } else if has_commit(&record.commit) {
@@ -85,8 +90,11 @@ pub(crate) fn gate(options: &Options) -> Outcome {
     };
     let program = build_program(&["-p", "benches"])?;
     let mut now = count(&program, &rows)?;
-    let suspects = suspects(&before, &now);
-    if !suspects.is_empty() {
+    for _ in 0..LOOKS {
+        let suspects = suspects(&before, &now);
+        if suspects.is_empty() {
+            break;
+        }
         least(&mut now, &count(&program, &suspects)?);
     }
     let losses = losses(&before, &now);
@@ -106,7 +114,7 @@ pub(crate) fn gate(options: &Options) -> Outcome {
 
 fn bless(setup: [String; 3]) -> Outcome {
     let head = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let rows: Vec<&str> = ROWS.iter().map(|(row, _)| *row).collect();
+    let rows: Vec<&str> = ROWS.iter().map(|(row, ..)| *row).collect();
     let record = Record {
         counts: count_commit(&head, &rows)?,
         commit: head,
@@ -193,7 +201,9 @@ fn count_commit(commit: &str, rows: &[impl AsRef<str>]) -> Result<Counts, String
             "--target-dir",
             &target,
         ])?;
-        count(&program, rows)
+        let mut counts = count(&program, rows)?;
+        least(&mut counts, &count(&program, rows)?);
+        Ok(counts)
     });
     remove(&tree);
     counts
@@ -319,7 +329,8 @@ fn losses(before: &Counts, now: &Counts) -> Vec<String> {
             losses.push(format!("{row} has no record"));
             continue;
         };
-        if now.instructions > before.instructions * (1.0 + bound(row)) {
+        let (bound, stray) = bounds(row);
+        if now.instructions > before.instructions * (1.0 + bound) {
             losses.push(format!(
                 "{row}: {:.1} instructions, not {:.1} ({:+.1} %)",
                 now.instructions,
@@ -327,7 +338,7 @@ fn losses(before: &Counts, now: &Counts) -> Vec<String> {
                 percent(before, now)
             ));
         }
-        if now.allocations > before.allocations * (1.0 + BOUND) + STRAY {
+        if now.allocations > before.allocations * (1.0 + BOUND) + stray {
             losses.push(format!(
                 "{row}: {:.3} allocations, not {:.3}",
                 now.allocations, before.allocations
@@ -362,7 +373,7 @@ fn gained(before: &Counts, now: &Counts) -> String {
     let rows: Vec<String> = now
         .iter()
         .filter_map(|(row, now)| Some((row, before.get(row)?, now)))
-        .filter(|(row, before, now)| percent(before, now) < -100.0 * bound(row))
+        .filter(|(row, before, now)| percent(before, now) < -100.0 * bounds(row).0)
         .map(|(row, before, now)| format!("{row} {:.1} %", percent(before, now)))
         .collect();
     if rows.is_empty() {
@@ -376,10 +387,10 @@ fn percent(before: &Count, now: &Count) -> f64 {
     (now.instructions / before.instructions - 1.0) * 100.0
 }
 
-fn bound(row: &str) -> f64 {
+fn bounds(row: &str) -> (f64, f64) {
     ROWS.iter()
-        .find(|(name, _)| *name == row)
-        .map_or(BOUND, |(_, bound)| *bound)
+        .find(|(name, ..)| *name == row)
+        .map_or((BOUND, STRAY), |(_, bound, stray)| (*bound, *stray))
 }
 
 #[cfg(test)]
@@ -438,10 +449,11 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_row_has_a_wider_bound_for_instructions_alone() {
+    fn the_socket_row_is_held_to_its_allocations_alone() {
         let before = of("echo_64b_64", 1_000.0, 0.0);
-        assert!(losses(&before, &of("echo_64b_64", 1_240.0, 0.01)).is_empty());
-        assert_eq!(losses(&before, &of("echo_64b_64", 1_260.0, 0.03)).len(), 2);
+        assert!(losses(&before, &of("echo_64b_64", 2_000.0, 0.4)).is_empty());
+        assert_eq!(losses(&before, &of("echo_64b_64", 1_000.0, 1.0)).len(), 1);
+        assert_eq!(gained(&before, &of("echo_64b_64", 500.0, 0.0)), "");
     }
 
     #[test]
