@@ -20,6 +20,14 @@
 //!
 //! Deliberately absent: a gate on time. Time is compared side by side or not at all; what may fail a build is counted.
 
+#![cfg_attr(
+    feature = "loxley",
+    expect(
+        clippy::duplicate_mod,
+        reason = "the workloads of `rows::sync` are one program against two libraries"
+    )
+)]
+
 pub mod client;
 pub mod harness;
 pub mod instructions;

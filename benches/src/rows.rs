@@ -8,6 +8,7 @@ pub mod http;
 pub mod memory;
 pub mod rescue;
 pub mod spawn;
+pub mod sync;
 pub mod timers;
 pub mod wake;
 pub mod yields;
@@ -20,6 +21,7 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
         spawn::ROWS,
         yields::ROWS,
         channels::ROWS,
+        sync::ROWS,
         timers::ROWS,
         wake::ROWS,
         memory::ROWS,
@@ -62,6 +64,7 @@ mod row_table {
             spawn::ROWS,
             yields::ROWS,
             channels::ROWS,
+            sync::ROWS,
             timers::ROWS,
             wake::ROWS,
             memory::ROWS,
