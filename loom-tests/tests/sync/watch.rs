@@ -1,7 +1,7 @@
 //! `watch`: steps 1 to 3 of `sync/watch.rs`.
 
 use loom::thread;
-use loom_tests::{FULL, Tracked, check, must_fail};
+use loom_tests::{Tracked, check, must_fail};
 use loxley::sync::watch;
 use loxley_core::doors::fault::How;
 
@@ -19,7 +19,7 @@ fn changes() {
 
 #[test]
 fn a_change_and_the_end_are_seen() {
-    check(FULL, || changes());
+    check(2, || changes());
 }
 
 /// Two senders: the receiver ends with the value that came last.
@@ -71,7 +71,7 @@ fn twin_1_a_change_that_is_not_counted() {
         "version.fetch_add",
         How::Omit,
     );
-    must_fail(twin, "", FULL, || changes());
+    must_fail(twin, "", 2, || changes());
 }
 
 #[test]
@@ -82,5 +82,5 @@ fn twin_3_an_end_that_is_not_told() {
         "version.fetch_or",
         How::Omit,
     );
-    must_fail(twin, "deadlock", FULL, || changes());
+    must_fail(twin, "deadlock", 2, || changes());
 }
