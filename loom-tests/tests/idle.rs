@@ -317,8 +317,8 @@ fn a_task_from_outside_finds_the_one_who_parks_or_the_one_who_sleeps() {
 }
 
 #[test]
-fn a_task_from_outside_finds_the_one_who_parks_or_the_one_who_searches() {
-    check(2, || one_spawn([Begin::Parking, Begin::Searching], ALL));
+fn a_task_from_outside_finds_the_one_who_sleeps_or_the_one_who_searches() {
+    check(2, || one_spawn([Begin::Asleep, Begin::Searching], ALL));
 }
 
 /// One worker is in the middle of a task that spawns another and does not return before that has run: only its

@@ -225,7 +225,8 @@ impl Models {
                 .map_err(|error| format!("cannot read {}: {error}", beside.display()));
         }
         let mut all = self.program();
-        all.env("LOXLEY_SITES", "1");
+        // Those are the models of what is built on the core.
+        all.args(["--skip", "sync::"]).env("LOXLEY_SITES", "1");
         let said = stdout(all)?;
         fs::write(&beside, &said)
             .map_err(|error| format!("cannot write {}: {error}", beside.display()))?;
