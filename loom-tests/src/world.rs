@@ -9,7 +9,7 @@ use std::task::{Wake, Waker};
 use loom::sync::Notify;
 use loxley_core::doors::queue::{Injector, SlotItem};
 use loxley_core::doors::task::{Home, Notified, Runner, Schedule, next_id};
-use loxley_core::task::JoinHandle;
+use loxley_core::task::{JoinHandle, TaskMeta};
 
 /// Something that loom misses if it is never dropped, and that must not be touched twice at once.
 ///
@@ -164,7 +164,7 @@ impl Pool {
         F::Output: Send + 'static,
     {
         let (task, handle) = self.home.spawn(next_id(), Location::caller(), future);
-        if let Some(task) = task {
+        if let Ok(task) = task {
             self.schedule(task);
         }
         handle
@@ -209,7 +209,7 @@ impl Schedule for Pool {
         self.announced.notify();
     }
 
-    fn cancelled(&self) {}
+    fn cancelled(&self, _: &TaskMeta<'_>) {}
 }
 
 impl Runner<Self> for Pool {

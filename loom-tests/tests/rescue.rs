@@ -31,11 +31,8 @@ fn seat() -> Arc<Seat> {
         workers: 1,
         stand_ins: 0,
         event_interval: Some(4),
-        injector_interval: None,
-        patient: false,
         time_enabled: true,
-        on_park: None,
-        on_unpark: None,
+        ..Config::default()
     };
     let scheduler = Scheduler::new(config, clock, vec![station]);
     let seat = scheduler.seat(0).clone();

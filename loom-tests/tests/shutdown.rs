@@ -20,7 +20,7 @@ use loxley_core::doors::fault::How;
 use loxley_core::doors::idle::{Announce, Idle};
 use loxley_core::doors::queue::Injector;
 use loxley_core::doors::task::{Home, Notified, Runner, Schedule, next_id};
-use loxley_core::task::JoinHandle;
+use loxley_core::task::{JoinHandle, TaskMeta};
 
 /// Home, injector and idle word, as the scheduler puts them together.
 struct Machine {
@@ -52,7 +52,7 @@ impl Machine {
         F::Output: Send + 'static,
     {
         let (task, handle) = self.home.spawn(next_id(), Location::caller(), future);
-        if let Some(task) = task {
+        if let Ok(task) = task {
             self.schedule(task);
         }
         handle
@@ -89,7 +89,7 @@ impl Schedule for Machine {
         self.alive.look();
     }
 
-    fn cancelled(&self) {
+    fn cancelled(&self, _: &TaskMeta<'_>) {
         self.alive.look();
     }
 }

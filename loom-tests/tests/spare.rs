@@ -123,11 +123,8 @@ fn a_block_at_the_end() {
         workers: 1,
         stand_ins: 0,
         event_interval: Some(4),
-        injector_interval: None,
-        patient: false,
         time_enabled: true,
-        on_park: None,
-        on_unpark: None,
+        ..Config::default()
     };
     let scheduler = Scheduler::new(config, clock, vec![station]);
     let gone = Arc::new((AtomicBool::new(false), Notify::new()));
@@ -194,7 +191,8 @@ where
     F::Output: Send + 'static,
 {
     let home = scheduler.home_here();
-    home.spawn(next_id(), Location::caller(), future)
+    let (task, handle) = home.spawn(next_id(), Location::caller(), future);
+    (task.ok(), handle)
 }
 
 #[test]

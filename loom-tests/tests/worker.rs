@@ -30,11 +30,8 @@ fn scheduler(workers: usize) -> Arc<Scheduler> {
         workers,
         stand_ins: 0,
         event_interval: Some(4),
-        injector_interval: None,
-        patient: false,
         time_enabled: true,
-        on_park: None,
-        on_unpark: None,
+        ..Config::default()
     };
     Scheduler::new(config, clock, stations)
 }
@@ -67,7 +64,7 @@ where
 {
     let home = scheduler.home_here();
     let (task, handle) = home.spawn(next_id(), Location::caller(), future);
-    if let Some(task) = task {
+    if let Ok(task) = task {
         scheduler.inject(task);
     }
     handle

@@ -100,7 +100,7 @@ fn workers(metrics: &RuntimeMetrics) -> Vec<WorkerRow> {
     (0..metrics.num_workers())
         .map(|worker| WorkerRow {
             polls: metrics.worker_poll_count(worker),
-            steals: metrics.worker_steal_count(worker),
+            steals: metrics.worker_steal_operations(worker),
             parks: metrics.worker_futex_park_count(worker)
                 + metrics.worker_poller_park_count(worker),
             events: metrics.worker_event_count(worker),

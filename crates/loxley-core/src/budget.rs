@@ -27,6 +27,13 @@ const UNLIMITED: u8 = u8::MAX;
 
 thread_local! {
     static LEFT: Cell<u8> = const { Cell::new(UNLIMITED) };
+    /// Times that somebody on this thread found the budget spent.
+    static FORCED_YIELDS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How often a task on this thread had to yield since the last call.
+pub(crate) fn take_forced_yields() -> u64 {
+    FORCED_YIELDS.replace(0)
 }
 
 /// A full budget, from now on.
@@ -114,13 +121,17 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
     let before = LEFT.get();
     match before {
         UNLIMITED => {}
-        0 => {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        0 => return spent(cx),
         units => LEFT.set(units - 1),
     }
     Poll::Ready(RestoreOnPending(Cell::new(before)))
+}
+
+#[cold]
+fn spent(cx: &Context<'_>) -> Poll<RestoreOnPending> {
+    FORCED_YIELDS.set(FORCED_YIELDS.get() + 1);
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 /// True if the running task may still make progress in this poll; always true outside a task.

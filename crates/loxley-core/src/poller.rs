@@ -94,6 +94,10 @@ pub struct Poller {
     sources: AtomicUsize,
     /// Sources that the kernel knows.
     registrations: AtomicUsize,
+    /// Sources that the kernel has ever been told of.
+    registered: AtomicU64,
+    /// And told to forget.
+    deregistered: AtomicU64,
     /// Written by the holder of `waiter`.
     polls: AtomicU64,
     /// Written by the holder of `waiter`.
@@ -112,6 +116,8 @@ impl Poller {
             closing: AtomicBool::new(false),
             sources: AtomicUsize::new(0),
             registrations: AtomicUsize::new(0),
+            registered: AtomicU64::new(0),
+            deregistered: AtomicU64::new(0),
             polls: AtomicU64::new(0),
             events: AtomicU64::new(0),
         })
@@ -140,6 +146,16 @@ impl Poller {
     #[inline]
     pub fn registrations(&self) -> usize {
         self.registrations.load(Ordering::Relaxed)
+    }
+
+    /// Sources that the kernel has been told of since the start.
+    pub fn registered(&self) -> u64 {
+        self.registered.load(Ordering::Relaxed)
+    }
+
+    /// Sources that the kernel has been told to forget since the start.
+    pub fn deregistered(&self) -> u64 {
+        self.deregistered.load(Ordering::Relaxed)
     }
 
     /// Harvests so far.
@@ -200,6 +216,7 @@ impl Poller {
 
     /// P2: the kernel knows one source more.
     fn registration_added(&self) {
+        self.registered.fetch_add(1, Ordering::Relaxed);
         self.registrations.fetch_add(1, Ordering::Relaxed);
         if let Some(park) = self.park.get() {
             park.registration_added();
@@ -207,6 +224,7 @@ impl Poller {
     }
 
     fn registration_removed(&self) {
+        self.deregistered.fetch_add(1, Ordering::Relaxed);
         self.registrations.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -5,6 +5,8 @@ mod blocking;
 mod builder;
 mod context;
 mod handle;
+mod histogram;
+mod hooks;
 mod io;
 mod metrics;
 #[cfg(feature = "test-util")]
@@ -18,10 +20,14 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use crate::monitor::{LongPoll, LongPollKind};
+pub use crate::task::TaskMeta;
 pub use blocking::block_in_place;
 pub use builder::Builder;
 pub use context::{EnterGuard, TryCurrentError};
 pub use handle::{Handle, RuntimeFlavor};
+pub use histogram::{
+    HistogramConfiguration, InvalidHistogramConfiguration, LogHistogram, LogHistogramBuilder,
+};
 pub use io::Source;
 pub use metrics::RuntimeMetrics;
 #[cfg(feature = "test-util")]

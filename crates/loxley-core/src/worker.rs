@@ -45,6 +45,7 @@
 //!
 //! Checked by `tests/worker_*.rs`, `tests/runtime_*.rs`, and the models of queue, idle and park.
 
+mod attend;
 mod block;
 mod counters;
 mod histogram;
@@ -61,13 +62,15 @@ mod watch;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
+pub use attend::{Measures, TaskHooks, call};
 pub use block::block_in_place;
 pub use counters::Counters;
-pub use histogram::{BUCKETS, Histogram};
+pub use histogram::{Histogram, LogScale, Scale};
 pub use scheduler::{Config, Hook, Scheduler, Seat, Task};
 pub use sleep::run_hook;
 pub use station::Station;
 
+use crate::budget;
 use crate::primitive::{Arc, thread_local, thread_number};
 use crate::queue::Local;
 use crate::task::{Lent, WakeList, outside_tasks};
@@ -76,6 +79,13 @@ use pace::Pace;
 
 /// Polls of the LIFO slot in a row while the deque has tasks.
 const LIFO_TURNS: u32 = 16;
+
+/// What is woken now goes to the deque's tail, not to the slot.
+const TO_TAIL: u8 = 1;
+/// In `block_in_place`: what comes now must not wait for this thread.
+const BLOCKED: u8 = 2;
+/// Tasks bear the time at which they were scheduled.
+const STAMPS: u8 = 4;
 
 /// What a step did.
 #[must_use]
@@ -109,11 +119,11 @@ pub struct Worker {
     /// The builder's `global_queue_interval`.
     injector_pace: Option<Pace>,
     lifo_turns: Cell<u32>,
-    /// What is woken now goes to the deque's tail, not to the slot.
-    to_tail: Cell<bool>,
+    /// What is not as usual: [`TO_TAIL`], [`BLOCKED`], [`STAMPS`].
+    mode: Cell<u8>,
     searching: Cell<bool>,
-    /// In `block_in_place`: what comes now must not wait for this thread.
-    blocked: Cell<bool>,
+    /// Somebody wants to hear of polls, or the injector has a pace of its own.
+    attended: bool,
     /// Polls until the work that waits here is announced; 0: nothing is owed.
     owed: Cell<u32>,
     /// Announcements are held back while a look's wakes are delivered.
@@ -138,7 +148,7 @@ pub fn with_any_current<R>(look: impl FnOnce(Option<&Worker>) -> R) -> R {
 #[inline]
 pub fn with_current<R>(scheduler: &Scheduler, look: impl FnOnce(Option<&Worker>) -> R) -> R {
     with_any_current(|worker| {
-        look(worker.filter(|worker| worker.works_for(scheduler) && !worker.blocked.get()))
+        look(worker.filter(|worker| worker.works_for(scheduler) && !worker.is_blocked()))
     })
 }
 
@@ -164,9 +174,9 @@ impl Worker {
             stand_in: seat >= config.workers,
             local,
             lifo_turns: Cell::new(0),
-            to_tail: Cell::new(false),
+            mode: Cell::new(if config.measures.stamps() { STAMPS } else { 0 }),
             searching: Cell::new(false),
-            blocked: Cell::new(false),
+            attended: config.injector_interval.is_some() || scheduler.is_attended(),
             owed: Cell::new(0),
             holding: Cell::new(false),
             held: Cell::new(false),
@@ -197,7 +207,7 @@ impl Worker {
             }
         }
         let fault = Fault;
-        self.scheduler.alarm.active(self.scheduler.clock.now());
+        self.scheduler.alarm.active(self.begin_work());
         loop {
             match self.step() {
                 Step::Ran => {}
@@ -205,6 +215,21 @@ impl Worker {
                 Step::Done => return std::mem::forget(fault),
             }
         }
+    }
+
+    /// From now on this thread is busy until it sleeps; returns the present.
+    pub fn begin_work(&self) -> u64 {
+        let now = self.scheduler.clock.now();
+        self.pace.resume(now);
+        now
+    }
+
+    /// So long this thread has been busy since it said so last.
+    fn count_work(&self, passed: u64) {
+        let counters = self.counters();
+        counters.busy.add(passed);
+        counters.mean_poll.set(self.pace.mean_poll());
+        counters.forced_yields.add(budget::take_forced_yields());
     }
 
     /// One step, W1 to W6.
@@ -239,7 +264,12 @@ impl Worker {
 
     /// True if this thread alone sleeps at its station, so that what it adds there needs no nudge.
     pub fn is_tenant(&self) -> bool {
-        !self.blocked.get() && self.station().is_tenant(self.seat_index)
+        !self.is_blocked() && self.station().is_tenant(self.seat_index)
+    }
+
+    #[inline]
+    fn is_blocked(&self) -> bool {
+        self.mode.get() & BLOCKED != 0
     }
 
     fn station(&self) -> &Station {
@@ -315,17 +345,23 @@ impl Worker {
         if self.searching.get() {
             self.stop_searching();
         }
-        if let Some(pace) = &self.injector_pace {
-            self.keep_injector_pace(pace);
+        if self.attended {
+            return self.run_attended(task);
         }
+        self.run_plainly(task);
+    }
+
+    #[inline]
+    fn run_plainly(&self, task: Task) {
         self.seat.watch.running.set(&task);
         self.counters().polls.add(1);
         task.run(self);
     }
 
-    /// Brings the next look (W2) nearer by one poll.
+    /// Brings the next look (W2) nearer by one poll, which was no task's.
     #[inline]
     pub fn count_poll(&self) {
+        self.counters().worked();
         if !self.pace.is_due() {
             self.pace.tick(1);
         }
@@ -349,6 +385,7 @@ impl Worker {
             let announce = self.scheduler.idle.stop_searching();
             self.scheduler.carry_out(announce);
         }
+        self.count_work(self.pace.pause(self.scheduler.clock.now()));
         self.seat.watch.stand_up();
         self.seat.queue.stand_up(self.local);
     }
@@ -384,7 +421,7 @@ impl fmt::Debug for Worker {
             .field("station", &self.station)
             .field("stand_in", &self.stand_in)
             .field("searching", &self.searching.get())
-            .field("blocked", &self.blocked.get())
+            .field("blocked", &self.is_blocked())
             .field("local", &self.local)
             .finish_non_exhaustive()
     }

@@ -3,6 +3,8 @@
 
 #[path = "support/census.rs"]
 mod census;
+#[path = "support/until.rs"]
+mod until;
 #[path = "support/watch.rs"]
 mod watch;
 
@@ -12,10 +14,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use census::{descriptors, threads_named, until};
+use census::{descriptors, threads_named};
 use loxley_core::runtime::Builder;
 use loxley_core::spawn_blocking;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use until::until;
 use watch::watched;
 
 /// Set in the processes that [`in_a_child`] starts: limits hold for a whole process.

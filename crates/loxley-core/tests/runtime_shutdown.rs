@@ -3,6 +3,8 @@
 
 #[path = "support/census.rs"]
 mod census;
+#[path = "support/until.rs"]
+mod until;
 #[path = "support/watch.rs"]
 mod watch;
 
@@ -17,12 +19,13 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use census::{descriptors, threads_named, until};
+use census::{descriptors, threads_named};
 use loxley_core::io::{Interest, Source};
 use loxley_core::runtime::{Builder, Runtime};
 use loxley_core::task::{JoinHandle, yield_now};
 use loxley_core::time::Sleep;
 use loxley_core::{block_in_place, spawn, spawn_blocking};
+use until::until;
 use watch::watched;
 
 /// These tests count what the whole process holds, so they run one at a time.

@@ -18,6 +18,8 @@ mod census;
 mod gate;
 #[path = "support/random.rs"]
 mod random;
+#[path = "support/until.rs"]
+mod until;
 #[path = "support/watch.rs"]
 mod watch;
 #[path = "stress/world.rs"]
@@ -36,7 +38,7 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use census::{descriptors, threads_named, until};
+use census::{descriptors, threads_named};
 use gate::Gate;
 use loxley_core::io::{Interest, Source};
 use loxley_core::runtime::{Builder, Handle, Runtime};
@@ -45,6 +47,7 @@ use loxley_core::time::Sleep;
 use loxley_core::{block_in_place, spawn, spawn_blocking};
 use random::Random;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use until::until;
 use watch::watched;
 use world::{Job, Life, Operation, World};
 

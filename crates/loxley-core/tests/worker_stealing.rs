@@ -89,13 +89,13 @@ fn ten_thousand_tasks_of_a_blocked_spawner_all_run() {
             let metrics = runtime.metrics();
             let polls = sum(&metrics, |worker| metrics.worker_poll_count(worker));
             assert_eq!(polls, TASKS + 1, "no task had a reason to be polled twice");
-            let stolen = sum(&metrics, |worker| metrics.worker_stolen_task_count(worker));
-            let steals = sum(&metrics, |worker| metrics.worker_steal_count(worker));
+            let stolen = sum(&metrics, |worker| metrics.worker_steal_count(worker));
+            let steals = sum(&metrics, |worker| metrics.worker_steal_operations(worker));
             assert!(
                 0 < steals && steals <= stolen,
                 "{steals} steals of {stolen}"
             );
-            let spilled = sum(&metrics, |worker| metrics.worker_spill_count(worker));
+            let spilled = sum(&metrics, |worker| metrics.worker_overflow_count(worker));
             let taken = sum(&metrics, |worker| {
                 metrics.worker_injector_take_count(worker)
             });
@@ -154,7 +154,7 @@ fn a_lone_task_behind_a_blocked_worker_is_stolen() {
             last.await.unwrap();
         });
         let metrics = runtime.metrics();
-        let stolen = sum(&metrics, |worker| metrics.worker_stolen_task_count(worker));
+        let stolen = sum(&metrics, |worker| metrics.worker_steal_count(worker));
         assert!(stolen >= 1);
         assert_all_ended(&runtime, 3);
     });

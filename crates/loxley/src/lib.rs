@@ -88,8 +88,9 @@ pub mod runtime {
 
     #[doc(inline)]
     pub use loxley_core::runtime::{
-        Builder, EnterGuard, Handle, LongPoll, LongPollKind, Runtime, RuntimeFlavor,
-        RuntimeMetrics, TryCurrentError,
+        Builder, EnterGuard, Handle, HistogramConfiguration, InvalidHistogramConfiguration,
+        LogHistogram, LogHistogramBuilder, LongPoll, LongPollKind, Runtime, RuntimeFlavor,
+        RuntimeMetrics, TaskMeta, TryCurrentError,
     };
 }
 

@@ -155,6 +155,7 @@ impl Handle {
         }
         let seated = StandUp(Some(worker), &self.inner.waiting);
         seated.0.as_ref()?.enter(|worker| {
+            worker.begin_work();
             loop {
                 // First: a root that has just been polled and yielded gives way to the tasks that wait.
                 match worker.step() {

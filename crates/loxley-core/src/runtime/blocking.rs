@@ -11,7 +11,7 @@ use crate::blocking::{BlockingPool, Job};
 use crate::budget;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::{Arc, CachePadded};
-use crate::task::{Home, Id, JoinHandle, Notified, Runner, Schedule};
+use crate::task::{Home, Id, JoinHandle, Notified, Runner, Schedule, TaskMeta};
 use crate::worker::{self, Worker};
 
 /// Lists of closures, so that one lock is not shared by all who spawn.
@@ -49,7 +49,7 @@ impl BlockingTasks {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let home = &self.homes[turn % HOMES];
         let (task, handle) = home.spawn(Id::next(), spawned_at, Closure(Some(f)));
-        if let Some(task) = task {
+        if let Ok(task) = task {
             // Refused: the job was dropped, and the handle says `cancelled`.
             let _ = pool.submit(Box::new(BlockingJob(task, hold)));
         }
@@ -73,7 +73,7 @@ impl Schedule for BlockingTasks {
         debug_assert!(false, "a blocking task was woken: {task:?}");
     }
 
-    fn cancelled(&self) {}
+    fn cancelled(&self, _: &TaskMeta<'_>) {}
 }
 
 /// Who runs a closure has nothing to do after it.

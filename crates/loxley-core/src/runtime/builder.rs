@@ -11,14 +11,14 @@ use super::context::{self, Entered};
 use super::handle::Inner;
 use super::report::{LONG_POLL, LongPollHook};
 use super::shutdown::{self, Threads, Watching};
-use super::{Handle, Runtime, RuntimeFlavor};
+use super::{Handle, HistogramConfiguration, Runtime, RuntimeFlavor};
 use crate::blocking::{self, BlockingPool};
 use crate::clock::Clock;
 use crate::monitor::Monitor;
 use crate::poller::Poller;
 use crate::primitive::{Arc, OnceLock, Weak, thread};
 use crate::timer::Timers;
-use crate::worker::{Config, Hook, Scheduler, Station, Worker, run_hook};
+use crate::worker::{Config, Hook, Measures, Scheduler, Station, TaskHooks, Worker, run_hook};
 
 /// Overrides the default number of workers.
 const WORKERS_VARIABLE: &str = "LOXLEY_WORKER_THREADS";
@@ -61,6 +61,12 @@ pub struct Builder {
     start_paused: bool,
     pub(super) long_poll_threshold: Option<Duration>,
     pub(super) on_long_poll: Option<LongPollHook>,
+    pub(super) task_hooks: TaskHooks,
+    pub(super) track_latency: bool,
+    pub(super) count_poll_times: bool,
+    pub(super) poll_times: HistogramConfiguration,
+    pub(super) count_latencies: bool,
+    pub(super) latencies: HistogramConfiguration,
     on_start: Option<Hook>,
     on_stop: Option<Hook>,
     on_park: Option<Hook>,
@@ -104,6 +110,12 @@ impl Builder {
             start_paused: false,
             long_poll_threshold: Some(LONG_POLL),
             on_long_poll: None,
+            task_hooks: TaskHooks::default(),
+            track_latency: false,
+            count_poll_times: false,
+            poll_times: HistogramConfiguration::default(),
+            count_latencies: false,
+            latencies: HistogramConfiguration::default(),
             on_start: None,
             on_stop: None,
             on_park: None,
@@ -399,6 +411,12 @@ impl Builder {
             // With one worker there is nobody to keep anything from.
             patient: self.rescue || workers == 1,
             time_enabled: self.enable_time,
+            hooks: self.task_hooks.clone(),
+            measures: Measures {
+                poll_times: self.count_poll_times.then_some(self.poll_times.0),
+                latencies: self.count_latencies.then_some(self.latencies.0),
+                track_latency: self.track_latency,
+            },
             on_park: self.on_park.clone(),
             on_unpark: self.on_unpark.clone(),
         }

@@ -14,7 +14,7 @@ use crate::blocking::BlockingPool;
 use crate::primitive::{Arc, OnceLock};
 use crate::task::{Id, JoinHandle, Schedule};
 use crate::timer::Timers;
-use crate::worker::{Scheduler, with_any_current};
+use crate::worker::{Scheduler, call, with_any_current};
 
 /// Which kind of runtime it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +183,14 @@ impl Scheduler {
         F::Output: Send + 'static,
     {
         let (task, handle) = self.home_here().spawn(Id::next(), spawned_at, future);
-        if let Some(task) = task {
+        if self.config.hooks.spawn.is_some() {
+            let seen = match &task {
+                Ok(task) => task.task_ref(),
+                Err(refused) => refused.task_ref(),
+            };
+            call(self.config.hooks.spawn.as_ref(), &seen.meta());
+        }
+        if let Ok(task) = task {
             self.schedule(task);
         }
         handle

@@ -1,13 +1,16 @@
 //! What a runtime counts about itself, read from outside.
 
+mod rescue;
+mod times;
+
 use std::fmt;
-use std::ops::Range;
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use super::Handle;
-use crate::monitor::{Reason, Tally};
+use crate::poller::Poller;
 use crate::primitive::Arc;
-use crate::worker::{BUCKETS, Counters, Histogram, Seat, Station};
+use crate::worker::{Counters, Seat, Station};
 
 /// The counters of a runtime. Each is a moment old, and they are not read at one instant.
 ///
@@ -57,6 +60,18 @@ impl RuntimeMetrics {
         outside + self.sum(|counters| counters.completed.get())
     }
 
+    /// Tasks spawned or woken by threads that are no workers of this runtime, since the start: they went through the
+    /// injector.
+    pub fn remote_schedule_count(&self) -> u64 {
+        self.handle.inner.scheduler.woken_outside()
+    }
+
+    /// Polls in which a task had spent its budget and had to yield, since the start; a worker adds its own when it looks
+    /// at its sockets or goes to sleep. See [`coop`](crate::coop).
+    pub fn budget_forced_yield_count(&self) -> u64 {
+        self.sum(|counters| counters.forced_yields.get())
+    }
+
     /// Tasks in the injector: spawned or woken from outside, or spilled by a full deque.
     pub fn global_queue_depth(&self) -> usize {
         self.handle.inner.scheduler.injector.len()
@@ -89,109 +104,15 @@ impl RuntimeMetrics {
         0
     }
 
-    /// Threads that stand in for stuck workers, idle ones included.
-    pub fn num_rescue_threads(&self) -> usize {
-        self.handle.inner.spares.threads()
-    }
-
-    /// Threads found stuck in one poll.
-    pub fn stuck_count(&self) -> u64 {
-        self.tally(Tally::verdicts)
-    }
-
-    /// Times that the monitor looked at workers which had been active for a while.
-    pub fn monitor_ring_count(&self) -> u64 {
-        self.tally(Tally::rings)
-    }
-
-    /// Sleeping workers woken to relieve a stuck one.
-    pub fn rescue_call_count(&self) -> u64 {
-        self.tally(Tally::calls)
-    }
-
-    /// Spare threads started because every worker was stuck and one of them asleep in the kernel.
-    pub fn rescue_spares_asleep_count(&self) -> u64 {
-        self.tally(|tally| tally.spares(Reason::Asleep))
-    }
-
-    /// Spare threads started because every worker computed while work had waited for more than 10 ms.
-    pub fn rescue_spares_computing_count(&self) -> u64 {
-        self.tally(|tally| tally.spares(Reason::Computing))
-    }
-
-    /// Tasks taken over from the LIFO slots of stuck workers.
-    pub fn rescued_slot_count(&self) -> u64 {
-        self.sum(|counters| counters.slots_relieved.get())
-    }
-
-    /// Tasks taken over from the deques of stuck workers, beside those that were stolen in the ordinary way.
-    pub fn rescued_task_count(&self) -> u64 {
-        self.sum(|counters| counters.tasks_relieved.get())
-    }
-
-    /// Times that events or due timers of a stuck worker were taken in by a peer.
-    pub fn rescued_station_count(&self) -> u64 {
-        self.sum(|counters| counters.stations_relieved.get())
-    }
-
-    /// Spare threads that were wanted and could not be started: `max_rescue_threads` were there, or the system refused.
-    pub fn rescue_spares_refused_count(&self) -> u64 {
-        self.tally(Tally::spares_refused)
-    }
-
-    /// Polls that were longer than the builder's `long_poll_threshold`, reported or suppressed.
-    pub fn long_poll_count(&self) -> u64 {
-        self.tally(Tally::long_polls)
-    }
-
-    /// Buckets of the two histograms below; they double from 64 µs on.
-    pub fn rescue_histogram_num_buckets(&self) -> usize {
-        BUCKETS
-    }
-
-    /// The times that a bucket counts.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such bucket.
-    #[track_caller]
-    pub fn rescue_histogram_bucket_range(&self, bucket: usize) -> Range<Duration> {
-        check_bucket(bucket);
-        Histogram::range(bucket)
-    }
-
-    /// Times that threads were stuck for so long, from when they were noticed; whatever the threshold is.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such bucket.
-    #[track_caller]
-    pub fn stuck_time_bucket_count(&self, bucket: usize) -> u64 {
-        check_bucket(bucket);
-        self.tally(|tally| tally.stalls.count(bucket))
-    }
-
-    /// Times that something waited for so long behind a stuck thread, from when it was noticed until a peer took it.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such bucket.
-    #[track_caller]
-    pub fn rescue_delay_bucket_count(&self, bucket: usize) -> u64 {
-        check_bucket(bucket);
-        let scheduler = &self.handle.inner.scheduler;
-        scheduler.stuck.delays.count(bucket)
-    }
-
     /// Tasks polled by the worker.
     #[track_caller]
     pub fn worker_poll_count(&self, worker: usize) -> u64 {
         self.seat(worker).counters.polls.get()
     }
 
-    /// Tasks made ready by code that ran on the worker.
+    /// Tasks spawned or woken by code that ran on the worker, those that woke themselves included.
     #[track_caller]
-    pub fn worker_wake_count(&self, worker: usize) -> u64 {
+    pub fn worker_local_schedule_count(&self, worker: usize) -> u64 {
         self.seat(worker).counters.wakes.get()
     }
 
@@ -213,22 +134,70 @@ impl RuntimeMetrics {
         self.seat(worker).counters.poller_parks.get()
     }
 
-    /// Batches that the worker stole from its peers.
+    /// The worker's sleeps, counted when they begin and when they end: odd while it sleeps.
     #[track_caller]
-    pub fn worker_steal_count(&self, worker: usize) -> u64 {
-        self.seat(worker).counters.steals.get()
+    pub fn worker_park_unpark_count(&self, worker: usize) -> u64 {
+        self.seat(worker).counters.sleeps.get()
     }
 
-    /// Tasks in those batches.
+    /// Sleeps of the worker that ended without anything for it to do before the next one.
     #[track_caller]
-    pub fn worker_stolen_task_count(&self, worker: usize) -> u64 {
+    pub fn worker_noop_count(&self, worker: usize) -> u64 {
+        self.seat(worker).counters.noops.get()
+    }
+
+    /// How long the worker has been awake since it began. The time since its last look at its sockets, 100 µs of short
+    /// polls or one long one, is not in it yet.
+    #[track_caller]
+    pub fn worker_total_busy_duration(&self, worker: usize) -> Duration {
+        Duration::from_nanos(self.seat(worker).counters.busy.get())
+    }
+
+    /// How long a poll takes on the worker, by a moving average over its last looks at its sockets; what it does between
+    /// polls is in it.
+    #[track_caller]
+    pub fn worker_mean_poll_time(&self, worker: usize) -> Duration {
+        Duration::from_nanos(self.seat(worker).counters.mean_poll.get())
+    }
+
+    /// The thread that is the worker now. `None` before it has started, and, for the current-thread flavour, while
+    /// nobody is in `block_on`.
+    #[track_caller]
+    pub fn worker_thread_id(&self, worker: usize) -> Option<ThreadId> {
+        self.seat(worker).watch.thread_id()
+    }
+
+    /// Tasks that the worker stole from its peers.
+    #[track_caller]
+    pub fn worker_steal_count(&self, worker: usize) -> u64 {
         self.seat(worker).counters.stolen.get()
+    }
+
+    /// Times that it did, each of them a batch.
+    #[track_caller]
+    pub fn worker_steal_operations(&self, worker: usize) -> u64 {
+        self.seat(worker).counters.steals.get()
     }
 
     /// Tasks that the worker took from the injector.
     #[track_caller]
     pub fn worker_injector_take_count(&self, worker: usize) -> u64 {
         self.seat(worker).counters.injector_takes.get()
+    }
+
+    /// Descriptors that the kernel was told to watch for this runtime, since the start.
+    pub fn io_driver_fd_registered_count(&self) -> u64 {
+        self.sum_pollers(Poller::registered)
+    }
+
+    /// Those of them that it was told to forget again.
+    pub fn io_driver_fd_deregistered_count(&self) -> u64 {
+        self.sum_pollers(Poller::deregistered)
+    }
+
+    /// Events that the pollers delivered, since the start.
+    pub fn io_driver_ready_count(&self) -> u64 {
+        self.sum_pollers(Poller::events)
     }
 
     /// Waits on the worker's poller, by whomever, those with zero timeout included.
@@ -267,9 +236,9 @@ impl RuntimeMetrics {
         self.seat(worker).counters.slot_takes.get()
     }
 
-    /// Tasks that the worker's full deque sent to the injector.
+    /// Tasks that the worker's full deque sent to the injector, one each time.
     #[track_caller]
-    pub fn worker_spill_count(&self, worker: usize) -> u64 {
+    pub fn worker_overflow_count(&self, worker: usize) -> u64 {
         self.seat(worker).counters.spills.get()
     }
 
@@ -279,14 +248,15 @@ impl RuntimeMetrics {
         self.seat(worker).queue.len()
     }
 
-    fn tally(&self, count: impl Fn(&Tally) -> u64) -> u64 {
-        let watching = self.handle.inner.watching.get();
-        watching.map_or(0, |watching| count(&watching.tally))
-    }
-
     fn sum(&self, count: impl Fn(&Counters) -> u64) -> u64 {
         let seats = self.handle.inner.scheduler.seats();
         seats.map(|seat| count(&seat.counters)).sum()
+    }
+
+    fn sum_pollers(&self, count: impl Fn(&Poller) -> u64) -> u64 {
+        let stations = self.handle.inner.scheduler.stations.iter();
+        let pollers = stations.filter_map(|station| station.poller.as_deref());
+        pollers.map(count).sum()
     }
 
     #[track_caller]
@@ -309,11 +279,6 @@ impl RuntimeMetrics {
             "worker {worker} of a runtime that has {workers}"
         );
     }
-}
-
-#[track_caller]
-fn check_bucket(bucket: usize) {
-    assert!(bucket < BUCKETS, "bucket {bucket} of {BUCKETS}");
 }
 
 impl fmt::Debug for RuntimeMetrics {

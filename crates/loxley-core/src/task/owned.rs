@@ -25,8 +25,8 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use super::raw::{self, Header, Notified, header_of, release};
-use super::{Id, JoinHandle, wake_caught};
+use super::raw::{self, Header, Notified, TaskRef, header_of, release};
+use super::{Id, JoinHandle, TaskMeta, wake_caught};
 use crate::primitive::{Arc, Mutex, UnsafeCell, Weak};
 
 /// Where tasks go when they are woken. The scheduler outlives its tasks' cells (rule 2).
@@ -37,8 +37,8 @@ pub trait Schedule: Send + Sync + Sized + 'static {
     /// A task was woken: put it into a queue.
     fn schedule(&self, task: Notified<Self>);
 
-    /// A task ended in nobody's hands: it was cancelled. Its handle does not know yet.
-    fn cancelled(&self);
+    /// A task ended in nobody's hands: it was cancelled. Its handle does not know yet. It must not unwind.
+    fn cancelled(&self, task: &TaskMeta<'_>);
 }
 
 /// Runs tasks of a scheduler: what a poll leads to needs no search for the thread's own queue.
@@ -67,6 +67,20 @@ impl Links {
             previous: UnsafeCell::new(None),
             next: UnsafeCell::new(None),
         }
+    }
+}
+
+/// A new task, to be scheduled.
+pub type Entered<S> = Result<Notified<S>, Refused<S>>;
+
+/// A task that came too late.
+#[derive(Debug)]
+pub struct Refused<S: Schedule>(Notified<S>);
+
+impl<S: Schedule> Refused<S> {
+    /// What hooks are told.
+    pub fn task_ref(&self) -> TaskRef {
+        self.0.task_ref()
     }
 }
 
@@ -122,15 +136,15 @@ impl<S: Schedule> Home<S> {
         unsafe { self.scheduler.as_ref() }
     }
 
-    /// Makes a task and enters it. `None` in place of the `Notified`: the home is closed, and the task was
-    /// cancelled at once.
+    /// Makes a task and enters it. An error in place of the `Notified`: the home is closed, and the task is cancelled
+    /// when the error is dropped.
     #[inline]
     pub fn spawn<F>(
         &self,
         id: Id,
         spawned_at: &'static Location<'static>,
         future: F,
-    ) -> (Option<Notified<S>>, JoinHandle<F::Output>)
+    ) -> (Entered<S>, JoinHandle<F::Output>)
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -141,8 +155,10 @@ impl<S: Schedule> Home<S> {
         let task = unsafe { Notified::new(header) };
         // SAFETY: and with one for its handle, whose output type is the future's.
         let handle = unsafe { JoinHandle::new(header) };
-        // Dropping the `Notified` of a task that came too late cancels it.
-        (entered.then_some(task), handle)
+        match entered {
+            true => (Ok(task), handle),
+            false => (Err(Refused(task)), handle),
+        }
     }
 
     /// False if the home is closed. The cell is entered all the same: it will be left when it is freed.

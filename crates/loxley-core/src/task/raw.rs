@@ -3,6 +3,7 @@
 //! The rules that the SAFETY comments cite are those of `task.rs`.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, needs_drop, offset_of};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
@@ -14,8 +15,9 @@ use super::depth::end_within_depth;
 use super::id::{Turn, with_current};
 use super::owned::{Home, Links, Runner, Schedule};
 use super::state::{Completed, Idle, Start, State};
-use super::{Id, JoinError, wake_caught, waker};
+use super::{Id, JoinError, TaskMeta, wake_caught, waker};
 use crate::primitive::UnsafeCell;
+use crate::primitive::global::{AtomicU64, Ordering};
 
 /// What every reference may read, whatever the task's type (rule 1).
 pub(super) struct Header {
@@ -42,8 +44,8 @@ pub(super) struct Vtable {
     /// Moves the output to `*mut Result<T, JoinError>`.
     pub(super) take_output: unsafe fn(NonNull<Header>, *mut ()),
     pub(super) drop_output: unsafe fn(NonNull<Header>),
-    /// Where in the cell the join waker is.
-    join_waker: usize,
+    /// Where in the cell the trailer is.
+    trailer: usize,
     /// Frees the cell after its last reference.
     pub(super) dealloc: unsafe fn(NonNull<Header>),
 }
@@ -59,11 +61,18 @@ union Stage<F: Future> {
     _output: ManuallyDrop<Result<F::Output, JoinError>>,
 }
 
+/// What the header has no room for.
+pub(super) struct Trailer {
+    pub(super) join_waker: JoinWaker,
+    /// When the task was last scheduled, by the clock of whoever wants to know; written by whoever schedules it.
+    scheduled_at: AtomicU64,
+}
+
 #[repr(C)]
 struct Cell<F: Future> {
     header: Header,
     stage: UnsafeCell<Stage<F>>,
-    join_waker: JoinWaker,
+    trailer: Trailer,
 }
 
 /// Allocates a task with the three references of a new state word.
@@ -89,7 +98,7 @@ where
                     schedule: schedule::<S>,
                     take_output: take_output::<F>,
                     drop_output: drop_output::<F>,
-                    join_waker: offset_of!(Cell<F>, join_waker),
+                    trailer: offset_of!(Cell<F>, trailer),
                     dealloc: dealloc::<F, S>,
                 }
             },
@@ -101,7 +110,10 @@ where
         stage: UnsafeCell::new(Stage {
             future: ManuallyDrop::new(future),
         }),
-        join_waker: UnsafeCell::new(None),
+        trailer: Trailer {
+            join_waker: UnsafeCell::new(None),
+            scheduled_at: AtomicU64::new(0),
+        },
     };
     // SAFETY: `take` gave memory for just this type, and nobody else knows of it.
     unsafe { cell.write(new) };
@@ -113,7 +125,7 @@ where
 /// Dropping one cancels the task: a queue that is dropped with tasks in it drops their futures.
 pub struct Notified<S: Schedule> {
     header: NonNull<Header>,
-    scheduler: std::marker::PhantomData<fn(&S)>,
+    scheduler: PhantomData<fn(&S)>,
 }
 
 // SAFETY: a `Notified` is a reference count and the exclusive right to touch the stage (rules 1, 2); future and
@@ -128,7 +140,7 @@ impl<S: Schedule> Notified<S> {
     pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
         Self {
             header,
-            scheduler: std::marker::PhantomData,
+            scheduler: PhantomData,
         }
     }
 
@@ -146,6 +158,27 @@ impl<S: Schedule> Notified<S> {
         &self.header
     }
 
+    /// Notes when the task was scheduled.
+    pub fn set_scheduled_at(&self, now: u64) {
+        // Relaxed: the queue hands it over together with the task.
+        trailer_of(&self.header)
+            .scheduled_at
+            .store(now, Ordering::Relaxed);
+    }
+
+    /// When that was.
+    pub fn scheduled_at(&self) -> u64 {
+        trailer_of(&self.header)
+            .scheduled_at
+            .load(Ordering::Relaxed)
+    }
+
+    /// One more reference, for somebody who looks on.
+    pub fn task_ref(&self) -> TaskRef {
+        header_of(&self.header).state.ref_inc();
+        TaskRef(self.header)
+    }
+
     /// The address, for a slot that holds tasks as pointers.
     pub fn into_ptr(self) -> NonNull<()> {
         ManuallyDrop::new(self).header.cast()
@@ -157,7 +190,7 @@ impl<S: Schedule> Notified<S> {
     pub unsafe fn from_ptr(ptr: NonNull<()>) -> Self {
         Self {
             header: ptr.cast(),
-            scheduler: std::marker::PhantomData,
+            scheduler: PhantomData,
         }
     }
 }
@@ -179,6 +212,38 @@ impl<S: Schedule> std::fmt::Debug for Notified<S> {
             .field("id", &header.id)
             .field("state", &header.state)
             .finish()
+    }
+}
+
+/// A reference to a task, whatever its type, for somebody who looks on: the cell stays as long as it does.
+pub struct TaskRef(NonNull<Header>);
+
+// SAFETY: a reference count; what it reaches are atomics and what is never written again (rules 1, 5).
+unsafe impl Send for TaskRef {}
+// SAFETY: as above.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// What hooks are told.
+    pub fn meta(&self) -> TaskMeta<'_> {
+        meta_of(&self.0)
+    }
+}
+
+impl Drop for TaskRef {
+    fn drop(&mut self) {
+        release(self.0, 1);
+    }
+}
+
+/// What hooks are told of the task behind a reference that the caller holds.
+fn meta_of(header: &NonNull<Header>) -> TaskMeta<'_> {
+    let header = header_of(header);
+    TaskMeta {
+        id: header.id,
+        spawned_at: header.spawned_at,
+        schedule_latency: None,
+        lifetime: PhantomData,
     }
 }
 
@@ -212,7 +277,11 @@ fn home_of<S: Schedule>(header: &NonNull<Header>) -> &Home<S> {
 
 /// The place of the join waker.
 pub(super) fn join_waker_of(header: &NonNull<Header>) -> &JoinWaker {
-    let offset = header_of(header).vtable.join_waker;
+    &trailer_of(header).join_waker
+}
+
+fn trailer_of(header: &NonNull<Header>) -> &Trailer {
+    let offset = header_of(header).vtable.trailer;
     // SAFETY: the header is the first field of a cell that was allocated with this vtable, whose offset it is (rule 7).
     let field = unsafe { header.byte_add(offset) };
     // SAFETY: it lives as long as the reference that the caller borrows (rule 1).
@@ -299,7 +368,11 @@ fn drop_future<F: Future>(cell: &Cell<F>) {
 /// The caller holds RUNNING and one reference, and the future is still there.
 unsafe fn cancel<F: Future, S: Schedule>(header: NonNull<Header>) {
     let ended = Err(cancelled::<F>(&header));
-    let count = || home_of::<S>(&header).scheduler().cancelled();
+    let count = || {
+        home_of::<S>(&header)
+            .scheduler()
+            .cancelled(&meta_of(&header))
+    };
     finish::<F>(header, ended, count, wake_caught);
 }
 
@@ -340,7 +413,10 @@ fn finish<F: Future>(
         Completed::DropOutput => unsafe { drop_output::<F>(header) },
         Completed::WakeJoiner => {
             // SAFETY: JOIN_WAKER was set at completion: the field is ours alone.
-            let waker = cell.join_waker.with_mut(|field| unsafe { (*field).take() });
+            let waker = cell
+                .trailer
+                .join_waker
+                .with_mut(|field| unsafe { (*field).take() });
             if let Some(waker) = waker {
                 wake(waker);
             }
@@ -394,7 +470,7 @@ unsafe fn dealloc<F: Future, S: Schedule>(header: NonNull<Header>) {
     let keep_alive = home_of::<S>(&header).unlink(header);
     // Freeing is a write: a model fails here if somebody's access is not ordered before it.
     cell_of::<F>(&header).stage.with_mut(|_| {});
-    cell_of::<F>(&header).join_waker.with_mut(|_| {});
+    cell_of::<F>(&header).trailer.join_waker.with_mut(|_| {});
     let cell = header.cast::<Cell<F>>();
     // SAFETY: `allocate` wrote the cell, and nobody can reach it any more (rules 1, 4).
     unsafe { cell.drop_in_place() }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Scheduler, Worker, with_any_current};
+use super::{BLOCKED, Scheduler, Worker, with_any_current};
 use crate::primitive::atomic::{Ordering, fence};
 
 /// How long a worker that came back waits for its station before it looks for work again.
@@ -18,11 +18,11 @@ pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
         }
     }
     with_any_current(|worker| {
-        let Some(worker) = worker.filter(|worker| !worker.blocked.get()) else {
+        let Some(worker) = worker.filter(|worker| !worker.is_blocked()) else {
             return f();
         };
         worker.hand_over();
-        worker.blocked.set(true);
+        worker.mode.set(worker.mode.get() | BLOCKED);
         worker.scheduler.call_stand_in(worker.station);
         let _return = Return(worker);
         worker.scheduler.block_in_place();
@@ -66,7 +66,7 @@ impl Worker {
 
     /// B3.
     fn take_back(&self) {
-        self.blocked.set(false);
+        self.mode.set(self.mode.get() & !BLOCKED);
         self.scheduler.unblock();
         self.be_watched();
     }

@@ -18,6 +18,11 @@ impl Counter {
         self.0.store(sum, Ordering::Relaxed);
     }
 
+    /// Writes another value; for the one writer.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     /// The value a moment ago.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -33,8 +38,20 @@ pub struct Counters(CachePadded<Inner>);
 pub struct Inner {
     /// Tasks polled. It moves at every poll, so it is also the sign of progress that a watcher samples.
     pub polls: Counter,
-    /// Tasks made ready by code that ran here.
+    /// Tasks made ready by code that ran here, those that made themselves ready included.
     pub wakes: Counter,
+    /// Sleeps begun and sleeps ended: odd while it sleeps.
+    pub sleeps: Counter,
+    /// Sleeps that ended for nothing.
+    pub noops: Counter,
+    /// `polls` at the end of the last sleep; no number of polls if something else was done since.
+    polls_before: Counter,
+    /// Nanoseconds not slept.
+    pub busy: Counter,
+    /// Nanoseconds that a poll takes, by a moving average.
+    pub mean_poll: Counter,
+    /// Polls that spent their budget.
+    pub forced_yields: Counter,
     /// Sleeps on the futex.
     pub futex_parks: Counter,
     /// Sleeps in the poller.
@@ -61,6 +78,27 @@ pub struct Inner {
     pub stations_relieved: Counter,
     /// Work that the safety re-check of debug builds found beside a parked worker; 0, or a wake was lost.
     pub rechecks: Counter,
+}
+
+impl Inner {
+    /// A sleep begins.
+    pub fn sleep_begins(&self) {
+        if self.sleeps.get() > 0 && self.polls.get() == self.polls_before.get() {
+            self.noops.add(1);
+        }
+        self.sleeps.add(1);
+    }
+
+    /// It has ended.
+    pub fn sleep_ended(&self) {
+        self.sleeps.add(1);
+        self.polls_before.set(self.polls.get());
+    }
+
+    /// Something was done that is no task's poll.
+    pub fn worked(&self) {
+        self.polls_before.set(u64::MAX);
+    }
 }
 
 impl std::ops::Deref for Counters {

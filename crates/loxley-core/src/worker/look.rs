@@ -12,7 +12,7 @@ impl Worker {
     pub(super) fn look(&self) {
         let now = self.scheduler.clock.now();
         self.seat.watch.running.clear();
-        self.pace.restart(now);
+        self.count_work(self.pace.restart(now));
         if self.has_station() {
             self.poll_station(self.station(), now);
         }
@@ -111,7 +111,7 @@ impl Worker {
     #[cold]
     pub(super) fn keep_injector_pace(&self, pace: &Pace) {
         if pace.is_due() {
-            pace.restart(0);
+            let _ = pace.restart(0);
             self.take_one_injected();
         }
         // At an interval of 1 the injected task has used it up.

@@ -25,7 +25,7 @@ const MOST_PATIENCE: u32 = 16;
 pub struct Pace {
     left: Cell<u32>,
     interval: Cell<u32>,
-    /// The builder's `event_interval`: no measuring.
+    /// The builder's `event_interval`: the interval stays, whatever is measured.
     fixed: bool,
     /// When the running stretch of polls began; 0 during a sleep.
     began: Cell<u64>,
@@ -72,17 +72,19 @@ impl Pace {
         self.left.set(self.left.get() - polls);
     }
 
-    /// A look is made, at `now`.
-    pub fn restart(&self, now: u64) {
-        self.measure(now);
+    /// A look is made, at `now`; returns the time since the last look or sleep.
+    pub fn restart(&self, now: u64) -> u64 {
+        let passed = self.measure(now);
         self.left.set(self.interval.get());
         self.counted_from.set(self.left.get());
+        passed
     }
 
-    /// A sleep begins: it does not count.
-    pub fn pause(&self, now: u64) {
-        self.measure(now);
+    /// A sleep begins: it does not count. Returns the time since the last look or sleep.
+    pub fn pause(&self, now: u64) -> u64 {
+        let passed = self.measure(now);
         self.began.set(0);
+        passed
     }
 
     /// The sleep is over.
@@ -97,18 +99,33 @@ impl Pace {
         self.patience.get()
     }
 
-    fn measure(&self, now: u64) {
+    /// Nanoseconds that a poll takes, by the moving average; 0 before anything is measured.
+    pub fn mean_poll(&self) -> u64 {
+        self.average.get() / 16
+    }
+
+    fn measure(&self, now: u64) -> u64 {
         let began = self.began.replace(now);
-        let polls = self.counted_from.get() - self.left.get();
-        if self.fixed || began == 0 || polls == 0 {
-            return;
+        if began == 0 {
+            return 0;
         }
-        let sample = now.saturating_sub(began).saturating_mul(16) / u64::from(polls);
+        let passed = now.saturating_sub(began);
+        let polls = self.counted_from.get() - self.left.get();
+        if polls > 0 {
+            self.take_sample(passed.saturating_mul(16) / u64::from(polls));
+        }
+        passed
+    }
+
+    fn take_sample(&self, sample: u64) {
         let average = match self.average.get() {
             0 => sample,
             average => average.saturating_mul(7).saturating_add(sample) / 8,
         };
         self.average.set(average.max(1));
+        if self.fixed {
+            return;
+        }
         let interval = (TARGET_NS * 16) / self.average.get();
         let interval = u32::try_from(interval)
             .unwrap_or(CEILING)

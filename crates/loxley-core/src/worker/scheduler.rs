@@ -2,18 +2,20 @@
 
 use std::fmt;
 use std::task::Waker;
+use std::time::Instant;
 
+use super::attend::{self, Measures, TaskHooks, Times};
 use super::counters::Counters;
 use super::station::Station;
 use super::watch::{StuckMask, Watch};
-use super::{Worker, with_current};
+use super::{BLOCKED, STAMPS, Worker, with_current};
 use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::idle::{Announce, Idle};
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::{Arc, CachePadded, OnceLock};
 use crate::queue::{Injector, Public};
-use crate::task::{Home, Notified, Runner, Schedule, wake_caught};
+use crate::task::{Home, Notified, Runner, Schedule, TaskMeta, wake_caught};
 
 /// What the queues of a runtime hold.
 pub type Task = Notified<Scheduler>;
@@ -28,7 +30,7 @@ pub type Hook = Arc<dyn Fn() + Send + Sync>;
 pub type StandIns = Box<dyn Fn(usize) + Send + Sync>;
 
 /// What the builder decided.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Config {
     /// Worker threads, and stations.
     pub workers: usize,
@@ -42,6 +44,10 @@ pub struct Config {
     pub patient: bool,
     /// Timers may be used.
     pub time_enabled: bool,
+    /// Who wants to hear of tasks.
+    pub hooks: TaskHooks,
+    /// What is measured of polls.
+    pub measures: Measures,
     /// Before a worker sleeps.
     pub on_park: Option<Hook>,
     /// After it slept.
@@ -54,6 +60,8 @@ pub struct Seat {
     pub queue: Public<Task>,
     /// What happened here.
     pub counters: Counters,
+    /// How long things took here, if somebody wants to know.
+    pub times: Times,
     /// What a watcher may see of the thread that sits here.
     pub watch: Watch,
 }
@@ -62,6 +70,8 @@ pub struct Seat {
 pub struct Scheduler {
     pub config: Config,
     pub clock: Clock,
+    /// For times that a paused clock does not stop.
+    pub(super) began: Instant,
     pub idle: Idle,
     pub injector: Injector<Task>,
     /// Tells the monitor that somebody is active.
@@ -81,6 +91,8 @@ pub struct Scheduler {
     /// Tasks spawned and completed by threads without a seat.
     spawned_outside: AtomicUsize,
     completed_outside: AtomicUsize,
+    /// Tasks spawned or woken by threads without a seat.
+    woken_outside: AtomicUsize,
 }
 
 impl Scheduler {
@@ -104,8 +116,10 @@ impl Scheduler {
             in_place: AtomicUsize::new(0),
             spawned_outside: AtomicUsize::new(0),
             completed_outside: AtomicUsize::new(0),
+            woken_outside: AtomicUsize::new(0),
             config,
             clock,
+            began: Instant::now(),
         });
         for index in 0..workers {
             scheduler.seat(index);
@@ -124,6 +138,7 @@ impl Scheduler {
             Arc::new(Seat {
                 queue: Public::new(),
                 counters: Counters::default(),
+                times: Times::new(&self.config.measures),
                 watch: Watch::default(),
             })
         })
@@ -173,6 +188,11 @@ impl Scheduler {
         (count(&self.spawned_outside), count(&self.completed_outside))
     }
 
+    /// Tasks spawned or woken by threads without a seat.
+    pub fn woken_outside(&self) -> u64 {
+        self.woken_outside.load(Ordering::Relaxed) as u64
+    }
+
     /// Says how stand-ins are started; the first call counts.
     pub fn set_stand_ins(&self, start: StandIns) {
         let _ = self.stand_ins.set(start);
@@ -203,6 +223,14 @@ impl Scheduler {
         };
         let in_turn = (0..count).map(|offset| (start + offset) % count);
         in_turn.min_by_key(sources).unwrap_or(0)
+    }
+
+    fn inject_from_outside(&self, task: Task) {
+        self.woken_outside.fetch_add(1, Ordering::Relaxed);
+        if self.config.measures.stamps() {
+            self.stamp(&task);
+        }
+        self.inject(task);
     }
 
     /// A task from somebody without a seat, or from a full deque.
@@ -285,23 +313,30 @@ impl Schedule for Scheduler {
     fn schedule(&self, task: Task) {
         with_current(self, |worker| match worker {
             Some(worker) => worker.schedule(task),
-            None => self.inject(task),
+            None => self.inject_from_outside(task),
         })
     }
 
-    fn cancelled(&self) {
+    fn cancelled(&self, task: &TaskMeta<'_>) {
         self.completed_outside.fetch_add(1, Ordering::Relaxed);
+        attend::call(self.config.hooks.terminate.as_ref(), task);
     }
 }
 
 impl Runner<Scheduler> for Worker {
     #[inline]
     fn reschedule(&self, task: Task) {
-        if self.blocked.get() {
-            self.scheduler.inject(task);
-        } else {
-            self.push(task);
+        self.counters().wakes.add(1);
+        let mode = self.mode.get();
+        if mode & (BLOCKED | STAMPS) != 0 {
+            if mode & STAMPS != 0 {
+                self.scheduler.stamp(&task);
+            }
+            if mode & BLOCKED != 0 {
+                return self.scheduler.inject(task);
+            }
         }
+        self.push(task);
     }
 
     #[inline]
@@ -311,9 +346,11 @@ impl Runner<Scheduler> for Worker {
 
     /// Who joins one task often joins several: behind those that wait it finds more than one of them ended.
     fn wake_joiner(&self, joiner: Waker) {
-        self.to_tail.set(self.local.length() > 0);
+        let mode = self.mode.get();
+        // `TO_TAIL` is 1.
+        self.mode.set(mode | u8::from(self.local.length() > 0));
         wake_caught(joiner);
-        self.to_tail.set(false);
+        self.mode.set(mode);
     }
 }
 

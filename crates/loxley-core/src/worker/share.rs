@@ -1,6 +1,6 @@
 //! Putting tasks where they wait, and telling the others about them.
 
-use super::{Task, Worker};
+use super::{STAMPS, TO_TAIL, Task, Worker};
 use crate::queue::Push;
 
 impl Worker {
@@ -8,8 +8,14 @@ impl Worker {
     #[inline]
     pub fn schedule(&self, task: Task) {
         self.counters().wakes.add(1);
-        if self.to_tail.get() {
-            return self.push(task);
+        let mode = self.mode.get();
+        if mode != 0 {
+            if mode & STAMPS != 0 {
+                self.scheduler.stamp(&task);
+            }
+            if mode & TO_TAIL != 0 {
+                return self.push(task);
+            }
         }
         if let Some(displaced) = self.seat.queue.slot.put(task) {
             self.push(displaced);

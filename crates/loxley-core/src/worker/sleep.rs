@@ -66,7 +66,7 @@ impl Worker {
         };
         let until = station.timers.next_deadline();
         let now = self.scheduler.clock.now();
-        self.pace.pause(now);
+        self.count_work(self.pace.pause(now));
         let was_searching = self.searching.replace(false);
         let idle = &self.scheduler.idle;
         if idle.park(self.station, how, was_searching) {
@@ -134,6 +134,7 @@ impl Worker {
         time: Option<Duration>,
         wakes: &mut WakeList,
     ) {
+        self.counters().sleep_begins();
         match guard {
             None => {
                 self.counters().futex_parks.add(1);
@@ -148,6 +149,7 @@ impl Worker {
                 }
             }
         }
+        self.counters().sleep_ended();
     }
 
     /// Debug builds: a sleep with an end, after which nothing may be left lying (P5). What is found at several looks

@@ -9,6 +9,8 @@
 //! The verdict is advice. A thread that moves on in the very moment loses nothing by it: a slot is taken by swap, a
 //! poller and a wheel under their locks.
 
+use std::thread::ThreadId;
+
 use super::histogram::Histogram;
 use super::scheduler::{Scheduler, Seat};
 use crate::primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -25,6 +27,8 @@ const BITS: usize = 64;
 pub struct Watch {
     /// The thread's number in the kernel; 0 while nobody sits here.
     thread: AtomicU32,
+    /// The same thread, as the standard library names it.
+    thread_id: global::Mutex<Option<ThreadId>>,
     /// The thread sleeps for want of work, or waits for its station.
     resting: AtomicBool,
     /// The progress at which it was found stuck.
@@ -37,6 +41,7 @@ impl Default for Watch {
     fn default() -> Self {
         Self {
             thread: AtomicU32::new(0),
+            thread_id: global::Mutex::new(None),
             resting: AtomicBool::new(false),
             stuck_at: AtomicU64::new(NOT_STUCK),
             running: Running::default(),
@@ -49,11 +54,18 @@ impl Watch {
     pub fn sit_down(&self, thread: u32) {
         self.resting.store(false, Ordering::Relaxed);
         self.thread.store(thread, Ordering::Relaxed);
+        *self.thread_id.lock() = Some(std::thread::current().id());
     }
 
     /// It leaves.
     pub fn stand_up(&self) {
         self.thread.store(0, Ordering::Relaxed);
+        *self.thread_id.lock() = None;
+    }
+
+    /// The thread that sits here, by the standard library's name.
+    pub fn thread_id(&self) -> Option<ThreadId> {
+        *self.thread_id.lock()
     }
 
     /// The thread that sits here.

@@ -15,10 +15,3 @@ pub fn threads_named(name: &str) -> usize {
     let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
     names.filter(|found| found.trim_end() == name).count()
 }
-
-/// Returns once `condition` holds; a watchdog ends the wait of a test that hopes in vain.
-pub fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        std::thread::yield_now();
-    }
-}
