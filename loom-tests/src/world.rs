@@ -9,7 +9,7 @@ use std::task::{Wake, Waker};
 use loom::sync::Notify;
 use loxley_core::doors::queue::{Injector, SlotItem};
 use loxley_core::doors::task::{Home, Notified, Runner, Schedule, next_id};
-use loxley_core::task::{JoinHandle, TaskMeta};
+use loxley_core::task::{JoinHandle, TaskMeta, TaskPanic};
 
 /// Something that loom misses if it is never dropped, and that must not be touched twice at once.
 ///
@@ -210,6 +210,8 @@ impl Schedule for Pool {
     }
 
     fn cancelled(&self, _: &TaskMeta<'_>) {}
+
+    fn panicked(&self, _: &TaskPanic<'_>) {}
 }
 
 impl Runner<Self> for Pool {

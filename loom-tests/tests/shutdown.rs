@@ -20,7 +20,7 @@ use loxley_core::doors::fault::How;
 use loxley_core::doors::idle::{Announce, Idle};
 use loxley_core::doors::queue::Injector;
 use loxley_core::doors::task::{Home, Notified, Runner, Schedule, next_id};
-use loxley_core::task::{JoinHandle, TaskMeta};
+use loxley_core::task::{JoinHandle, TaskMeta, TaskPanic};
 
 /// Home, injector and idle word, as the scheduler puts them together.
 struct Machine {
@@ -88,6 +88,8 @@ impl Schedule for Machine {
         }
         self.alive.look();
     }
+
+    fn panicked(&self, _: &TaskPanic<'_>) {}
 
     fn cancelled(&self, _: &TaskMeta<'_>) {
         self.alive.look();

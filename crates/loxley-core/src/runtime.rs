@@ -9,6 +9,7 @@ mod histogram;
 mod hooks;
 mod io;
 mod metrics;
+mod panics;
 #[cfg(feature = "test-util")]
 mod paused;
 mod report;
@@ -20,7 +21,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use crate::monitor::{LongPoll, LongPollKind};
-pub use crate::task::TaskMeta;
+pub use crate::task::{TaskMeta, TaskPanic};
 pub use blocking::block_in_place;
 pub use builder::Builder;
 pub use context::{EnterGuard, TryCurrentError};
@@ -30,6 +31,7 @@ pub use histogram::{
 };
 pub use io::Source;
 pub use metrics::RuntimeMetrics;
+pub use panics::UnhandledPanic;
 #[cfg(feature = "test-util")]
 pub use paused::{advance, now, pause, resume};
 pub use time::Sleep;

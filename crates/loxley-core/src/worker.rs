@@ -66,7 +66,7 @@ pub use attend::{Measures, TaskHooks, call};
 pub use block::block_in_place;
 pub use counters::Counters;
 pub use histogram::{Histogram, LogScale, Scale};
-pub use scheduler::{Config, Hook, Scheduler, Seat, Task};
+pub use scheduler::{Config, Hook, PanicHook, Scheduler, Seat, Task};
 pub use sleep::run_hook;
 pub use station::Station;
 

@@ -90,7 +90,7 @@ pub mod runtime {
     pub use loxley_core::runtime::{
         Builder, EnterGuard, Handle, HistogramConfiguration, InvalidHistogramConfiguration,
         LogHistogram, LogHistogramBuilder, LongPoll, LongPollKind, Runtime, RuntimeFlavor,
-        RuntimeMetrics, TaskMeta, TryCurrentError,
+        RuntimeMetrics, TaskMeta, TaskPanic, TryCurrentError, UnhandledPanic,
     };
 }
 

@@ -25,7 +25,7 @@ use crate::primitive::{Arc, Mutex};
 use crate::worker::{Interrupt, Step, Worker};
 
 /// What wakes a root future.
-struct Root {
+pub struct Root {
     raised: AtomicBool,
     /// Where its thread sleeps while it does not drive.
     park: Park,
@@ -56,6 +56,11 @@ impl Interrupt for Root {
 }
 
 impl Root {
+    /// Wakes it for another reason than its future's.
+    pub fn raise(self: &Arc<Self>) {
+        self.wake_by_ref();
+    }
+
     fn take(&self) -> bool {
         // Acquire: pairs with the Release in `wake_by_ref`. Looking first spares the locked instruction.
         self.is_raised() && self.raised.swap(false, Ordering::AcqRel)
@@ -91,9 +96,17 @@ impl Handle {
             let waker = Waker::from(root.clone());
             let mut cx = Context::from_waker(&waker);
             let mut future = pin!(future);
-            let mut poll = || match root.take() {
-                true => budget::with_full(|| future.as_mut().poll(&mut cx)),
-                false => Poll::Pending,
+            // `None`: nobody ends this runtime while it is in use.
+            let ends_by_panic = self.inner.failure.as_ref();
+            let listed = ends_by_panic.map(|failure| failure.list(&root));
+            let mut poll = || {
+                if let Some(listed) = &listed {
+                    listed.look();
+                }
+                match root.take() {
+                    true => budget::with_full(|| future.as_mut().poll(&mut cx)),
+                    false => Poll::Pending,
+                }
             };
             loop {
                 if let Poll::Ready(output) = poll() {

@@ -11,8 +11,8 @@ use crate::blocking::{BlockingPool, Job};
 use crate::budget;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::{Arc, CachePadded};
-use crate::task::{Home, Id, JoinHandle, Notified, Runner, Schedule, TaskMeta};
-use crate::worker::{self, Worker};
+use crate::task::{Home, Id, JoinHandle, Notified, Runner, Schedule, TaskMeta, TaskPanic, contain};
+use crate::worker::{self, PanicHook, Worker};
 
 /// Lists of closures, so that one lock is not shared by all who spawn.
 const HOMES: usize = 4;
@@ -21,13 +21,15 @@ const HOMES: usize = 4;
 pub struct BlockingTasks {
     homes: [CachePadded<Home<BlockingTasks>>; HOMES],
     next: AtomicUsize,
+    on_panic: PanicHook,
 }
 
 impl BlockingTasks {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(on_panic: PanicHook) -> Arc<Self> {
         let tasks = Arc::new_cyclic(|weak| Self {
             homes: [(); HOMES].map(|()| CachePadded::new(Home::new(weak))),
             next: AtomicUsize::new(0),
+            on_panic,
         });
         for home in &tasks.homes {
             home.open(&tasks);
@@ -74,6 +76,10 @@ impl Schedule for BlockingTasks {
     }
 
     fn cancelled(&self, _: &TaskMeta<'_>) {}
+
+    fn panicked(&self, panic: &TaskPanic<'_>) {
+        contain(|| (self.on_panic)(panic));
+    }
 }
 
 /// Who runs a closure has nothing to do after it.

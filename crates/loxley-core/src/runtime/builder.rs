@@ -9,6 +9,7 @@ use super::block_on::Waiting;
 use super::blocking::{BlockingTasks, start_spare, start_stand_in};
 use super::context::{self, Entered};
 use super::handle::Inner;
+use super::panics::{Failure, UnhandledPanic};
 use super::report::{LONG_POLL, LongPollHook};
 use super::shutdown::{self, Threads, Watching};
 use super::{Handle, HistogramConfiguration, Runtime, RuntimeFlavor};
@@ -18,7 +19,9 @@ use crate::monitor::Monitor;
 use crate::poller::Poller;
 use crate::primitive::{Arc, OnceLock, Weak, thread};
 use crate::timer::Timers;
-use crate::worker::{Config, Hook, Measures, Scheduler, Station, TaskHooks, Worker, run_hook};
+use crate::worker::{
+    Config, Hook, Measures, PanicHook, Scheduler, Station, TaskHooks, Worker, run_hook,
+};
 
 /// Overrides the default number of workers.
 const WORKERS_VARIABLE: &str = "LOXLEY_WORKER_THREADS";
@@ -61,6 +64,8 @@ pub struct Builder {
     start_paused: bool,
     pub(super) long_poll_threshold: Option<Duration>,
     pub(super) on_long_poll: Option<LongPollHook>,
+    pub(super) unhandled_panic: UnhandledPanic,
+    pub(super) on_task_panic: Option<PanicHook>,
     pub(super) task_hooks: TaskHooks,
     pub(super) track_latency: bool,
     pub(super) count_poll_times: bool,
@@ -110,6 +115,8 @@ impl Builder {
             start_paused: false,
             long_poll_threshold: Some(LONG_POLL),
             on_long_poll: None,
+            unhandled_panic: UnhandledPanic::Ignore,
+            on_task_panic: None,
             task_hooks: TaskHooks::default(),
             track_latency: false,
             count_poll_times: false,
@@ -335,18 +342,23 @@ impl Builder {
         let stations = (0..workers).map(|index| self.station(index, &clock));
         let stations = stations.collect::<io::Result<Vec<_>>>()?;
         let scheduler = Scheduler::new(self.scheduler_config(workers), clock, stations);
+        let reporter = self.panic_reporter();
         let inner = Arc::new_cyclic(|weak| Inner {
             blocking: Arc::new(BlockingPool::new(self.blocking_config(weak.clone()))),
-            blocking_tasks: BlockingTasks::new(),
+            blocking_tasks: BlockingTasks::new(reporter.clone()),
             spares: Arc::new(BlockingPool::new(self.spares_config(weak.clone()))),
             watching: OnceLock::new(),
             threads: Threads::default(),
             waiting: Waiting::default(),
+            failure: (self.unhandled_panic == UnhandledPanic::ShutdownRuntime)
+                .then(Failure::default),
             flavor: self.flavor,
             name: self.name.clone(),
             scheduler,
         });
         let weak = Arc::downgrade(&inner);
+        let consequences = self.panic_consequences(reporter, weak.clone());
+        inner.scheduler.set_on_panic(consequences);
         inner.scheduler.set_stand_ins(Box::new(move |station| {
             if let Some(inner) = weak.upgrade() {
                 start_stand_in(Handle { inner }, station);

@@ -9,6 +9,7 @@ use super::block_on::Waiting;
 use super::blocking::BlockingTasks;
 use super::context::{self, EnterGuard, TryCurrentError};
 use super::metrics::RuntimeMetrics;
+use super::panics::Failure;
 use super::shutdown::{Threads, Watching};
 use crate::blocking::BlockingPool;
 use crate::primitive::{Arc, OnceLock};
@@ -37,6 +38,8 @@ pub struct Inner {
     pub(super) watching: OnceLock<Watching>,
     pub(super) threads: Threads,
     pub(super) waiting: Waiting,
+    /// There if a panic of a task may end the runtime.
+    pub(super) failure: Option<Failure>,
     pub(super) flavor: RuntimeFlavor,
     pub(super) name: Option<String>,
 }

@@ -26,7 +26,7 @@ use std::ptr::NonNull;
 use std::task::Waker;
 
 use super::raw::{self, Header, Notified, TaskRef, header_of, release};
-use super::{Id, JoinHandle, TaskMeta, wake_caught};
+use super::{Id, JoinHandle, TaskMeta, TaskPanic, wake_caught};
 use crate::primitive::{Arc, Mutex, UnsafeCell, Weak};
 
 /// Where tasks go when they are woken. The scheduler outlives its tasks' cells (rule 2).
@@ -39,6 +39,9 @@ pub trait Schedule: Send + Sync + Sized + 'static {
 
     /// A task ended in nobody's hands: it was cancelled. Its handle does not know yet. It must not unwind.
     fn cancelled(&self, task: &TaskMeta<'_>);
+
+    /// A task's future panicked, in a poll or in its drop. Its handle does not know yet. It must not unwind.
+    fn panicked(&self, panic: &TaskPanic<'_>);
 }
 
 /// Runs tasks of a scheduler: what a poll leads to needs no search for the thread's own queue.

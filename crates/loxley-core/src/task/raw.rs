@@ -2,6 +2,7 @@
 //!
 //! The rules that the SAFETY comments cite are those of `task.rs`.
 
+use std::any::Any;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, needs_drop, offset_of};
@@ -15,7 +16,7 @@ use super::depth::end_within_depth;
 use super::id::{Turn, with_current};
 use super::owned::{Home, Links, Runner, Schedule};
 use super::state::{Completed, Idle, Start, State};
-use super::{Id, JoinError, TaskMeta, wake_caught, waker};
+use super::{Id, JoinError, TaskMeta, TaskPanic, wake_caught, waker};
 use crate::primitive::UnsafeCell;
 use crate::primitive::global::{AtomicU64, Ordering};
 
@@ -300,8 +301,8 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>, runner: NonNull<(
     // SAFETY: by this function's own contract.
     let runner: &S::Runner = unsafe { runner.cast().as_ref() };
     let ended = match header_of(&header).state.start() {
-        Start::Cancel => Err(cancelled::<F>(&header)),
-        Start::Poll => match poll_future::<F>(&header) {
+        Start::Cancel => Err(cancelled::<F, S>(&header)),
+        Start::Poll => match poll_future::<F, S>(&header) {
             Poll::Ready(output) => output,
             Poll::Pending => match header_of(&header).state.idle() {
                 Idle::Done => return,
@@ -309,7 +310,7 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>, runner: NonNull<(
                     // SAFETY: `idle` left SCHEDULED and the runner's reference to this `Notified`.
                     return runner.reschedule(unsafe { Notified::new(header) });
                 }
-                Idle::Cancel => Err(cancelled::<F>(&header)),
+                Idle::Cancel => Err(cancelled::<F, S>(&header)),
             },
         },
     };
@@ -323,7 +324,9 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>, runner: NonNull<(
 
 /// Polls; on `Ready` the future is dropped. A panic in either becomes the task's error.
 #[inline]
-fn poll_future<F: Future>(header: &NonNull<Header>) -> Poll<Result<F::Output, JoinError>> {
+fn poll_future<F: Future, S: Schedule>(
+    header: &NonNull<Header>,
+) -> Poll<Result<F::Output, JoinError>> {
     let cell = cell_of::<F>(header);
     let id = cell.header.id;
     let waker = waker::borrowed(header);
@@ -346,6 +349,7 @@ fn poll_future<F: Future>(header: &NonNull<Header>) -> Poll<Result<F::Output, Jo
     match polled {
         Ok(output) => output.map(Ok),
         Err(payload) => {
+            report::<S>(header, &*payload);
             if !dropped {
                 contain(|| with_current(id, || drop_future(cell)));
             }
@@ -367,7 +371,7 @@ fn drop_future<F: Future>(cell: &Cell<F>) {
 ///
 /// The caller holds RUNNING and one reference, and the future is still there.
 unsafe fn cancel<F: Future, S: Schedule>(header: NonNull<Header>) {
-    let ended = Err(cancelled::<F>(&header));
+    let ended = Err(cancelled::<F, S>(&header));
     let count = || {
         home_of::<S>(&header)
             .scheduler()
@@ -378,7 +382,7 @@ unsafe fn cancel<F: Future, S: Schedule>(header: NonNull<Header>) {
 
 /// Drops the future of a task that is RUNNING and was aborted, and says how that went.
 #[cold]
-fn cancelled<F: Future>(header: &NonNull<Header>) -> JoinError {
+fn cancelled<F: Future, S: Schedule>(header: &NonNull<Header>) -> JoinError {
     let cell = cell_of::<F>(header);
     let id = cell.header.id;
     let dropped = catch_unwind(AssertUnwindSafe(|| {
@@ -386,8 +390,18 @@ fn cancelled<F: Future>(header: &NonNull<Header>) -> JoinError {
     }));
     match dropped {
         Ok(()) => JoinError::cancelled(id),
-        Err(payload) => JoinError::panic(id, payload),
+        Err(payload) => {
+            report::<S>(header, &*payload);
+            JoinError::panic(id, payload)
+        }
     }
+}
+
+#[cold]
+fn report<S: Schedule>(header: &NonNull<Header>, payload: &(dyn Any + Send)) {
+    let task = meta_of(header);
+    let panic = TaskPanic { task, payload };
+    home_of::<S>(header).scheduler().panicked(&panic);
 }
 
 /// Stores the output, wakes the handle, gives up the references of the runner and of the owned list. `count` comes

@@ -15,7 +15,7 @@ use crate::idle::{Announce, Idle};
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::{Arc, CachePadded, OnceLock};
 use crate::queue::{Injector, Public};
-use crate::task::{Home, Notified, Runner, Schedule, TaskMeta, wake_caught};
+use crate::task::{Home, Notified, Runner, Schedule, TaskMeta, TaskPanic, contain, wake_caught};
 
 /// What the queues of a runtime hold.
 pub type Task = Notified<Scheduler>;
@@ -25,6 +25,9 @@ const OUTSIDE_HOMES: usize = 4;
 
 /// A hook of the user's; its panics are caught.
 pub type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// Is told of a panic that ended a task; its own panics are caught.
+pub type PanicHook = Arc<dyn Fn(&TaskPanic<'_>) + Send + Sync>;
 
 /// Starts a stand-in for the station with this index, soon.
 pub type StandIns = Box<dyn Fn(usize) + Send + Sync>;
@@ -85,6 +88,8 @@ pub struct Scheduler {
     homes: Box<[CachePadded<Home<Scheduler>>]>,
     /// How to get a thread for a station whose worker blocks; the runtime's floor fills it.
     stand_ins: OnceLock<StandIns>,
+    /// What follows a panic of a task; the runtime's floor fills it.
+    on_panic: OnceLock<PanicHook>,
     next_station: AtomicUsize,
     /// Threads in `block_in_place`.
     pub(super) in_place: AtomicUsize,
@@ -112,6 +117,7 @@ impl Scheduler {
                 .map(|_| CachePadded::new(Home::new(weak)))
                 .collect(),
             stand_ins: OnceLock::new(),
+            on_panic: OnceLock::new(),
             next_station: AtomicUsize::new(0),
             in_place: AtomicUsize::new(0),
             spawned_outside: AtomicUsize::new(0),
@@ -196,6 +202,11 @@ impl Scheduler {
     /// Says how stand-ins are started; the first call counts.
     pub fn set_stand_ins(&self, start: StandIns) {
         let _ = self.stand_ins.set(start);
+    }
+
+    /// Says what follows a panic of a task; the first call counts.
+    pub fn set_on_panic(&self, tell: PanicHook) {
+        let _ = self.on_panic.set(tell);
     }
 
     /// Gets somebody for a station whose worker is about to block.
@@ -320,6 +331,12 @@ impl Schedule for Scheduler {
     fn cancelled(&self, task: &TaskMeta<'_>) {
         self.completed_outside.fetch_add(1, Ordering::Relaxed);
         attend::call(self.config.hooks.terminate.as_ref(), task);
+    }
+
+    fn panicked(&self, panic: &TaskPanic<'_>) {
+        if let Some(tell) = self.on_panic.get() {
+            contain(|| tell(panic));
+        }
     }
 }
 
