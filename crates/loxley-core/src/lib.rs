@@ -56,7 +56,7 @@ pub mod task;
 mod timer;
 mod worker;
 
-pub use runtime::{block_in_place, spawn, spawn_blocking};
+pub use runtime::{TaskBuilder, block_in_place, spawn, spawn_blocking};
 
 /// The cooperative budget, under tokio's names.
 pub mod coop {

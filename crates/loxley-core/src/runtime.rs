@@ -14,6 +14,7 @@ mod panics;
 mod paused;
 mod report;
 mod shutdown;
+mod task_builder;
 mod time;
 
 use std::fmt;
@@ -34,6 +35,7 @@ pub use metrics::RuntimeMetrics;
 pub use panics::UnhandledPanic;
 #[cfg(feature = "test-util")]
 pub use paused::{advance, now, pause, resume};
+pub use task_builder::TaskBuilder;
 pub use time::Sleep;
 
 /// For the models.
@@ -44,7 +46,7 @@ pub(crate) mod doors {
 
 #[cfg(not(feature = "test-util"))]
 use crate::primitive::Arc;
-use crate::task::JoinHandle;
+use crate::task::{Id, JoinHandle};
 use crate::worker::{self, Worker};
 use context::Entered;
 
@@ -200,15 +202,29 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let spawned_at = std::panic::Location::caller();
+    spawn_here(Id::next(), std::panic::Location::caller(), future)
+}
+
+/// Spawns on the runtime that this thread is in.
+#[track_caller]
+#[inline]
+fn spawn_here<F>(
+    id: Id,
+    spawned_at: &'static std::panic::Location<'static>,
+    future: F,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
     worker::with_any_current(|worker| {
         // On a worker the runtime's shared count is left alone: all would fight for its line.
         let here = worker.map(Worker::scheduler);
         if let Some(scheduler) = here.filter(|scheduler| context::is_in(scheduler)) {
-            return scheduler.spawn(spawned_at, future);
+            return scheduler.spawn(id, spawned_at, future);
         }
         match Handle::try_current() {
-            Ok(handle) => handle.inner.scheduler.spawn(spawned_at, future),
+            Ok(handle) => handle.inner.scheduler.spawn(id, spawned_at, future),
             Err(error) => panic!("cannot spawn a task: {error}"),
         }
     })

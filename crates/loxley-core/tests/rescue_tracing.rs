@@ -57,7 +57,9 @@ fn a_long_poll_is_a_warning_with_its_task_and_place() {
         .long_poll_threshold(Duration::from_millis(10))
         .build()
         .unwrap();
-    let offender = runtime.spawn(async { thread::sleep(Duration::from_millis(40)) });
+    let builder = loxley_core::TaskBuilder::new().name("sleeper");
+    let offend = async { thread::sleep(Duration::from_millis(40)) };
+    let offender = builder.spawn_on(offend, runtime.handle()).unwrap();
     let fields = events
         .recv_timeout(Duration::from_secs(20))
         .expect("no event came");
@@ -66,6 +68,7 @@ fn a_long_poll_is_a_warning_with_its_task_and_place() {
         found.map_or_else(|| panic!("no {name} in {fields:?}"), |(_, value)| value)
     };
     assert_eq!(*field("task.id"), offender.id().to_string());
+    assert_eq!(*field("task.name"), "\"sleeper\"");
     assert!(field("task.spawned_at").contains("rescue_tracing.rs"));
     assert!(field("duration_ms").parse::<u64>().unwrap() >= 10);
     assert_eq!(*field("kind"), "slept");

@@ -39,7 +39,7 @@ pub use local_key::{AccessError, LocalKey};
 #[doc(inline)]
 pub use loxley_core::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id, yield_now};
 #[doc(inline)]
-pub use loxley_core::{block_in_place, spawn, spawn_blocking};
+pub use loxley_core::{TaskBuilder as Builder, block_in_place, spawn, spawn_blocking};
 #[doc(inline)]
 #[cfg(feature = "sync")]
 pub use task_tracker::TaskTracker;

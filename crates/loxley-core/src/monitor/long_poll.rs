@@ -35,6 +35,7 @@ pub struct LongPoll {
     pub(super) runtime: Option<Arc<str>>,
     pub(super) worker: usize,
     pub(super) task: Option<(Id, &'static Location<'static>)>,
+    pub(super) task_name: Option<Arc<str>>,
     pub(super) duration: Duration,
     pub(super) kind: LongPollKind,
     pub(super) is_over: bool,
@@ -46,6 +47,11 @@ impl LongPoll {
     /// The task that was polled. `None` if it was none: a waker of another library, or a hook.
     pub fn task_id(&self) -> Option<Id> {
         self.task.map(|(id, _)| id)
+    }
+
+    /// The name that [`TaskBuilder::name`](crate::TaskBuilder::name) gave to that task.
+    pub fn task_name(&self) -> Option<&str> {
+        self.task_name.as_deref()
     }
 
     /// Where that task was spawned.
@@ -94,9 +100,12 @@ impl LongPoll {
 
 impl fmt::Display for LongPoll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.task {
-            Some((id, spawned_at)) => write!(f, "task {id} spawned at {spawned_at} ")?,
-            None => f.write_str("something that is no task ")?,
+        match (self.task, &self.task_name) {
+            (Some((id, spawned_at)), Some(name)) => {
+                write!(f, "task {id} named {name:?} and spawned at {spawned_at} ")?;
+            }
+            (Some((id, spawned_at)), None) => write!(f, "task {id} spawned at {spawned_at} ")?,
+            (None, _) => f.write_str("something that is no task ")?,
         }
         let verb = if self.is_over { "held" } else { "has held" };
         write!(

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::os::{self, Stack};
 use super::{LongPoll, LongPollKind, Monitor, Sample};
 use crate::primitive::atomic::Ordering;
-use crate::task::Id;
+use crate::task::{Id, name_of};
 
 /// Events per second.
 const BURST: u32 = 10;
@@ -35,6 +35,7 @@ struct Stall {
     sample: Sample,
     began: u64,
     task: Option<(Id, &'static std::panic::Location<'static>)>,
+    task_name: Option<crate::primitive::Arc<str>>,
     rounds: u32,
     asleep: u32,
     awake: u32,
@@ -60,6 +61,8 @@ impl Stalls {
         self.now.push(Stall {
             sample,
             began,
+            // Now: the name goes when the task ends.
+            task_name: running.and_then(|(id, _)| name_of(id)),
             task: running,
             rounds: 0,
             asleep: 0,
@@ -122,6 +125,7 @@ impl Stalls {
             runtime: report.runtime.clone(),
             worker: stall.sample.seat,
             task: stall.task,
+            task_name: stall.task_name.take(),
             duration: Duration::from_nanos(lasted),
             kind: stall.kind(),
             is_over,

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::context::{self, Entered};
 use super::{Handle, Hold};
-use crate::blocking::{BlockingPool, Job};
+use crate::blocking::{BlockingPool, Job, Refused};
 use crate::budget;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::{Arc, CachePadded};
@@ -40,22 +40,23 @@ impl BlockingTasks {
     pub(super) fn spawn<F, R>(
         &self,
         pool: &Arc<BlockingPool>,
+        id: Id,
         spawned_at: &'static Location<'static>,
         hold: Hold,
         f: F,
-    ) -> JoinHandle<R>
+    ) -> (JoinHandle<R>, Result<(), Refused>)
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let home = &self.homes[turn % HOMES];
-        let (task, handle) = home.spawn(Id::next(), spawned_at, Closure(Some(f)));
+        let (task, handle) = home.spawn(id, spawned_at, Closure(Some(f)));
         if let Ok(task) = task {
-            // Refused: the job was dropped, and the handle says `cancelled`.
-            let _ = pool.submit(Box::new(BlockingJob(task, hold)));
+            let submitted = pool.submit(Box::new(BlockingJob(task, hold)));
+            return (handle, submitted);
         }
-        handle
+        (handle, Err(Refused::Closed))
     }
 
     /// Shutdown: the lists let go of this structure once their last cell is gone.

@@ -11,7 +11,7 @@ use super::context::{self, EnterGuard, TryCurrentError};
 use super::metrics::RuntimeMetrics;
 use super::panics::Failure;
 use super::shutdown::{Threads, Watching};
-use crate::blocking::BlockingPool;
+use crate::blocking::{BlockingPool, Refused};
 use crate::primitive::{Arc, OnceLock};
 use crate::task::{Id, JoinHandle, Schedule};
 use crate::timer::Timers;
@@ -111,7 +111,9 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.inner.scheduler.spawn(Location::caller(), future)
+        self.inner
+            .scheduler
+            .spawn(Id::next(), Location::caller(), future)
     }
 
     /// Runs a closure that may block on a thread for that purpose.
@@ -123,11 +125,25 @@ impl Handle {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
+        // Refused: the handle says `cancelled`.
+        self.submit_blocking(Id::next(), Location::caller(), f).0
+    }
+
+    pub(super) fn submit_blocking<F, R>(
+        &self,
+        id: Id,
+        spawned_at: &'static Location<'static>,
+        f: F,
+    ) -> (JoinHandle<R>, Result<(), Refused>)
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
         let inner = &self.inner;
         let hold = Hold::new(&inner.scheduler);
         inner
             .blocking_tasks
-            .spawn(&inner.blocking, Location::caller(), hold, f)
+            .spawn(&inner.blocking, id, spawned_at, hold, f)
     }
 
     /// Polls `future` on this thread until it is ready.
@@ -178,6 +194,7 @@ impl Scheduler {
     /// Spawns into the list of this thread's worker, or into one for outsiders.
     pub(super) fn spawn<F>(
         &self,
+        id: Id,
         spawned_at: &'static Location<'static>,
         future: F,
     ) -> JoinHandle<F::Output>
@@ -185,7 +202,7 @@ impl Scheduler {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (task, handle) = self.home_here().spawn(Id::next(), spawned_at, future);
+        let (task, handle) = self.home_here().spawn(id, spawned_at, future);
         if self.config.hooks.spawn.is_some() {
             let seen = match &task {
                 Ok(task) => task.task_ref(),

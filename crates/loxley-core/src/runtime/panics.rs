@@ -185,9 +185,11 @@ fn trace(panic: &TaskPanic<'_>) {
     contain(|| {
         tracing::error!(
             target: "loxley::task_panic",
+            // First: the macro cannot begin with a name that has a dot.
+            panic = panic.message(),
             task.id = %panic.id(),
+            task.name = panic.name().as_deref(),
             task.spawned_at = %panic.spawned_at(),
-            message = panic.message(),
             "a task panicked"
         );
     });

@@ -177,6 +177,7 @@ fn trace(event: &LongPoll) {
             runtime = event.runtime_name(),
             worker = event.worker(),
             task.id = event.task_id().map(tracing::field::display),
+            task.name = event.task_name(),
             task.spawned_at = event.spawned_at().map(tracing::field::display),
             duration_ms = event.duration().as_millis() as u64,
             kind = %event.kind(),

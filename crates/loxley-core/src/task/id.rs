@@ -62,6 +62,11 @@ impl Id {
         self.0.get()
     }
 
+    /// Which block it was drawn from.
+    pub(super) fn block(self) -> u64 {
+        self.number() / BLOCK
+    }
+
     /// The reverse of [`Id::number`].
     pub(super) fn from_number(number: u64) -> Option<Self> {
         NonZeroU64::new(number).map(Self)

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 use super::depth::end_within_depth;
 use super::raw::{Header, contain, header_of, join_waker_of, release};
 use super::state::{AlreadyComplete, DropJoin, Wake};
-use super::{Id, JoinError};
+use super::{Id, JoinError, name_of};
 use crate::budget;
 
 /// Waits for a task's output. Dropping it detaches the task, which goes on.
@@ -262,8 +262,12 @@ fn abort(header: NonNull<Header>) {
 
 fn debug(header: NonNull<Header>, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let header = header_of(&header);
-    f.debug_struct(name)
-        .field("id", &header.id)
+    let mut fields = f.debug_struct(name);
+    fields.field("id", &header.id);
+    if let Some(name) = name_of(header.id) {
+        fields.field("name", &name);
+    }
+    fields
         .field("state", &header.state)
         .field("spawned_at", &header.spawned_at)
         .finish()

@@ -3,7 +3,8 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use super::Id;
+use super::{Id, name_of};
+use crate::primitive::Arc;
 
 /// What a hook of the builder is told of a task.
 ///
@@ -33,6 +34,11 @@ impl TaskMeta<'_> {
     /// The task's id.
     pub fn id(&self) -> Id {
         self.id
+    }
+
+    /// The name that [`TaskBuilder::name`](crate::TaskBuilder::name) gave to it, until its future is dropped.
+    pub fn name(&self) -> Option<Arc<str>> {
+        name_of(self.id)
     }
 
     /// Where it was spawned.

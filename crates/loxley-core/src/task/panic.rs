@@ -5,6 +5,7 @@ use std::fmt;
 use std::panic::Location;
 
 use super::{Id, TaskMeta};
+use crate::primitive::Arc;
 
 /// A panic that has ended a task, or a closure of `spawn_blocking`. Its `JoinHandle` is told, too, a moment later.
 ///
@@ -18,6 +19,12 @@ impl TaskPanic<'_> {
     /// The task's id.
     pub fn id(&self) -> Id {
         self.task.id
+    }
+
+    /// The name that [`TaskBuilder::name`](crate::TaskBuilder::name) gave to it, unless the panic came from dropping its
+    /// future.
+    pub fn name(&self) -> Option<Arc<str>> {
+        self.task.name()
     }
 
     /// Where it was spawned.
@@ -40,7 +47,13 @@ impl TaskPanic<'_> {
 impl fmt::Display for TaskPanic<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, spawned_at) = (self.id(), self.spawned_at());
-        write!(f, "task {id} spawned at {spawned_at} panicked")?;
+        match self.name() {
+            Some(name) => write!(
+                f,
+                "task {id} named {name:?} and spawned at {spawned_at} panicked"
+            )?,
+            None => write!(f, "task {id} spawned at {spawned_at} panicked")?,
+        }
         match self.message() {
             Some(message) => write!(f, ": {message}"),
             None => Ok(()),
