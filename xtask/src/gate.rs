@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::{
-    counts, deps, doors, examples, floors, idle, loom, msrv, rust, tour, tree, unsafe_count,
+    api, counts, deps, doors, examples, floors, idle, loom, msrv, rust, tour, tree, unsafe_count,
 };
 
 /// What the command line may change.
@@ -97,6 +97,11 @@ pub(crate) const GATES: &[Gate] = &[
         name: "docs",
         what: "the documentation, private items too, has no broken link",
         run: rust::docs,
+    },
+    Gate {
+        name: "api",
+        what: "docs/tokio.md says of everything in tokio what loxley has instead, with the reason",
+        run: api::gate,
     },
     Gate {
         name: "tour",

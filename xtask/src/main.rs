@@ -7,6 +7,7 @@
 //! A gate that cannot fail is a defect, so each parser and each search here is tested on a small bad input,
 //! and a gate that found nothing to look at fails instead of passing.
 
+mod api;
 mod command;
 mod counts;
 mod deps;
@@ -90,8 +91,9 @@ fn plan(args: &[String]) -> Result<Plan, String> {
     if gates.is_empty() {
         return Ok(Plan::Help);
     }
-    if options.bless && gates != ["unsafe"] && gates != ["counts"] {
-        return Err("--bless belongs to one gate alone, `unsafe` or `counts`".into());
+    let blessable = [["unsafe"], ["counts"], ["api"]];
+    if options.bless && !blessable.iter().any(|gate| gates == gate) {
+        return Err("--bless belongs to one gate alone, `unsafe`, `counts` or `api`".into());
     }
     Ok(Plan::Run { gates, options })
 }
@@ -115,7 +117,7 @@ fn usage() -> String {
     text.push_str(
         "\n  orderings [--again] [FILE]...\n                 weakens each ordering of the core and expects a model to fail; takes long\n",
     );
-    text.push_str("\n  --skip GATE    leave that one out\n  --bless        (unsafe, counts) write the list or the record instead of comparing\n");
+    text.push_str("\n  --skip GATE    leave that one out\n  --bless        (unsafe, counts, api) write the list, the record or the page instead of comparing\n");
     text
 }
 

@@ -1,0 +1,213 @@
+//! `api`: `docs/tokio.md`, which says of everything public in tokio what loxley has in its place.
+//!
+//! 1. A scratch package below the target directory depends on tokio, on tokio-util and on loxley, with the lock file
+//!    of the workspace. rustdoc writes what it knows of each as JSON (`docs`).
+//! 2. Each side is walked from its roots, so that everything has the name under which people know it (`world`).
+//! 3. Everything public becomes a row with a signature in which what is mere spelling is levelled (`signature`,
+//!    `surface`).
+//! 4. The rows are compared, and what is not the same looks up why in `docs/tokio-reasons.txt` (`reasons`, `page`).
+//!
+//! The gate fails if something differs without a reason, if a reason applies to nothing, if too much is
+//! absent, and if the page is not what was found; `--bless` writes the page.
+//!
+//! rustdoc's JSON is unstable, hence `RUSTC_BOOTSTRAP`; with a compiler that writes another format the gate is
+//! skipped. Rejected: the crates that read this format, since each is tied to one version of it just as we are.
+
+mod docs;
+mod page;
+mod reasons;
+mod signature;
+mod surface;
+mod world;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use self::docs::Docs;
+use self::page::{Answer, Counts, Line};
+use self::world::World;
+use crate::command::{cargo, read, root, run, target_directory};
+use crate::gate::{Options, Outcome, Verdict};
+
+const PAGE: &str = "docs/tokio.md";
+const REASONS: &str = "docs/tokio-reasons.txt";
+/// Parts of a thousand; falls until a twentieth is reached.
+const MOST_ABSENT: usize = 170;
+
+/// The modules of tokio-util that loxley answers for.
+const UTIL_MODULES: &[&str] = &["sync", "task", "time", "compat"];
+
+/// `api`
+pub(crate) fn gate(options: &Options) -> Outcome {
+    let scratch = Scratch::new(&target_directory()?.join("api"))?;
+    let theirs = ["tokio", "tokio-macros", "tokio-util"];
+    let ours = ["loxley", "loxley-core", "loxley-macros"];
+    let theirs = World::new(
+        scratch.docs(&theirs)?,
+        &[("tokio", &[]), ("tokio_util", UTIL_MODULES)],
+    );
+    let ours = World::new(scratch.docs(&ours)?, &[("loxley", &[])]);
+    let head = head(&theirs);
+    let lines = compared(theirs, ours)?;
+    let counts = Counts::of(&lines);
+    let text = page::page(&head, &lines);
+    if options.bless {
+        fs::write(root().join(PAGE), text)
+            .map_err(|error| format!("cannot write {PAGE}: {error}"))?;
+    } else if read(PAGE)? != text {
+        return Err(format!(
+            "{PAGE} is not what rustdoc says; `cargo xtask api --bless` writes it"
+        ));
+    }
+    let Counts {
+        same,
+        different,
+        absent,
+    } = counts;
+    let share = counts.absent_per_mille();
+    let seen = format!(
+        "{same} same, {different} different, {absent} absent ({}.{} %)",
+        share / 10,
+        share % 10
+    );
+    if share > MOST_ABSENT {
+        return Err(format!("{seen}: too much is absent"));
+    }
+    Ok(Verdict::Passed(seen))
+}
+
+/// All lines; an error if one needs a reason and has none, or a reason has no use.
+fn compared(mut theirs: World, mut ours: World) -> Result<Vec<Line>, String> {
+    theirs.name_all(None);
+    ours.name_all(Some(&theirs.names()));
+    let theirs = surface::surface(&theirs);
+    let ours = surface::surface(&ours);
+    if theirs.is_empty() || ours.is_empty() {
+        return Err("rustdoc shows nothing public".into());
+    }
+    let reasons = reasons::parse(&read(REASONS)?).map_err(|error| format!("{REASONS}, {error}"))?;
+    let (lines, unused) = page::compare(&theirs, &ours, &reasons);
+    let mut wrong: Vec<String> = lines
+        .iter()
+        .filter(|line| line.answer != Answer::Same && line.reason.is_none())
+        .map(page::complaint)
+        .collect();
+    wrong.extend(
+        unused
+            .iter()
+            .map(|name| format!("{REASONS}: `{name}` applies to nothing")),
+    );
+    if wrong.is_empty() {
+        Ok(lines)
+    } else {
+        let Counts {
+            same,
+            different,
+            absent,
+        } = Counts::of(&lines);
+        Err(format!(
+            "{same} same, {different} different, {absent} absent; {} need a reason in {REASONS} or an answer in the code:\n{}",
+            wrong.len(),
+            wrong.join("\n")
+        ))
+    }
+}
+
+fn head(theirs: &World) -> String {
+    let version = |name: &str| {
+        let number = theirs.crate_of(name);
+        number.map_or("", |number| &theirs.crates[number].version)
+    };
+    format!(
+        "# loxley beside tokio\n\n\
+         Every public item, method, trait implementation, constant and macro of tokio {}, what is unstable there too, \
+         and of the modules\n`sync`, `task`, `time` and `compat` of tokio-util {}, as a program on Linux sees them; and \
+         what loxley has at the same path.\n\n\
+         *Same* means the same path, kind and signature: parameters, results, bounds, and for a type the same answers \
+         on `Send`, `Sync`,\n`Unpin`, `UnwindSafe` and `RefUnwindSafe`. An `async fn` and a function that returns such \
+         a future are the same. A reason stands\nwhere something differs or is absent.\n\n\
+         Written by `cargo xtask api --bless` from what rustdoc knows of both; the reasons are in `{REASONS}`.\n",
+        version("tokio"),
+        version("tokio_util")
+    )
+}
+
+/// A package that depends on both.
+struct Scratch {
+    directory: PathBuf,
+}
+
+impl Scratch {
+    fn new(directory: &Path) -> Result<Scratch, String> {
+        let failed = |error| format!("cannot prepare {}: {error}", directory.display());
+        fs::create_dir_all(directory.join("src")).map_err(failed)?;
+        let write = |name: &str, text: String| {
+            let path = directory.join(name);
+            match fs::read_to_string(&path) {
+                // What is the same stays, or cargo would look at everything anew.
+                Ok(old) if old == text => Ok(()),
+                _ => fs::write(path, text),
+            }
+        };
+        let loxley = root().join("crates/loxley");
+        write("Cargo.toml", manifest(&loxley.to_string_lossy())).map_err(failed)?;
+        write("src/lib.rs", String::new()).map_err(failed)?;
+        let (lock, basis) = (read("Cargo.lock")?, directory.join("basis.lock"));
+        if fs::read_to_string(&basis).ok().as_ref() != Some(&lock) {
+            write("Cargo.lock", lock.clone()).map_err(failed)?;
+            fs::write(basis, lock).map_err(failed)?;
+        }
+        Ok(Scratch {
+            directory: directory.to_path_buf(),
+        })
+    }
+
+    fn docs(&self, packages: &[&str]) -> Result<Vec<Docs>, String> {
+        packages
+            .iter()
+            .map(|package| self.docs_of(package))
+            .collect()
+    }
+
+    fn docs_of(&self, package: &str) -> Result<Docs, String> {
+        let mut command = cargo(&["rustdoc", "--quiet", "--lib", "-p", package, "--target-dir"]);
+        let target = self.directory.join("target");
+        command.arg(&target).args(["--", "-Z", "unstable-options"]);
+        // Private and hidden items too: a future that nobody can name is compared by what it yields.
+        command.args([
+            "--output-format",
+            "json",
+            "--document-private-items",
+            "--document-hidden-items",
+        ]);
+        command
+            .current_dir(&self.directory)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("RUSTFLAGS", "--cfg tokio_unstable")
+            .env("RUSTDOCFLAGS", "--cfg tokio_unstable");
+        run(command)?;
+        let name = package.replace('-', "_");
+        let path = target.join("doc").join(format!("{name}.json"));
+        let text = fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        Docs::parse(&name, &text)
+    }
+}
+
+/// Everything of tokio that Linux has, and everything of loxley but what is made of other crates.
+fn manifest(loxley: &str) -> String {
+    format!(
+        r#"[package]
+name = "api"
+version = "0.0.0"
+edition = "2024"
+
+[workspace]
+
+[dependencies]
+tokio = {{ version = "=1.54.1", features = ["full", "test-util", "tracing", "taskdump", "io-uring"] }}
+tokio-util = {{ version = "=0.7.20", features = ["full"] }}
+loxley = {{ path = "{loxley}", features = ["full", "test-util", "tracing"] }}
+"#
+    )
+}
