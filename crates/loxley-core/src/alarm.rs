@@ -19,7 +19,7 @@
 //! Last worker, going to sleep: L4 if active times come seldom, exchange `armed_for`, and set the kernel's timer to a
 //! little after the deadline that ends the sleep, so that it is right for the next turn; without a deadline clear it.
 //! If they come often, let it be moved on by the next L3, or ring once for nothing.
-//! L5 `fence(SeqCst)`, and re-read the number of the active: not 0, set the timer again.
+//! L5 `fence(SeqCst)`, and re-read the word and the number of the active: changed, or not 0, set the timer again.
 //!
 //! Monitor, at the ring: L6 exchange `armed_for` to 0, `fence(SeqCst)`, read who is active; nobody: it waits for the
 //! next ring, which L2 arranges.
@@ -171,8 +171,9 @@ impl Alarm {
             set(target.saturating_sub(now));
         }
         fence(Ordering::SeqCst); // L5, pairs with L1
-        if !still_nobody() {
-            // Whoever it is may have set the timer just before we did: set it whatever the word says.
+        // Whoever was active meanwhile may have set the timer just before we did, and rest again: set it whatever the word
+        // says, or it says for ever that the timer is set which we have cleared.
+        if self.armed_for.load(Ordering::Relaxed) != target || !still_nobody() {
             self.armed_for.store(now + PERIOD, Ordering::Relaxed);
             set(PERIOD);
         }
@@ -351,6 +352,27 @@ mod tests {
         };
         assert_eq!(rings_after(MEMORY - 1), PERIOD);
         assert_eq!(rings_after(MEMORY), TRUSTING);
+    }
+
+    #[test]
+    fn who_was_active_while_it_was_cleared_does_not_leave_it_cleared() {
+        let alarm = Arc::new(Alarm::new());
+        let rings_at = Arc::new(AtomicU64::new(u64::MAX));
+        let (kernel, other) = (rings_at.clone(), Arc::downgrade(&alarm));
+        alarm.connect(Box::new(move |period| {
+            let at = match period {
+                0 => {
+                    // Between the word and the timer somebody is active for a moment.
+                    other.upgrade().unwrap().active(9 * PERIOD + 2);
+                    u64::MAX
+                }
+                period => 9 * PERIOD + period,
+            };
+            kernel.store(at, Ordering::Relaxed);
+        }));
+        alarm.active(9 * PERIOD);
+        alarm.all_asleep(9 * PERIOD + 1, u64::MAX, || true);
+        assert!(rings_at.load(Ordering::Relaxed) <= 10 * PERIOD);
     }
 
     #[test]
