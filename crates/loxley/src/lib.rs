@@ -41,7 +41,7 @@
 //! | `io-std` | `io::stdin`, `stdout`, `stderr` |
 //! | `io-util` | the extension traits of `io`, and streams made of others or of memory |
 //! | `macros` | `#[loxley::main]`, `#[loxley::test]`, `select!` and its kin |
-//! | `net` | the module `net`, `io::unix` |
+//! | `net` | the module `net`, `io::unix`; with `sync` also `net::connect` |
 //! | `process` | the module `process`; with it `io-util` and `signal` |
 //! | `signal` | the module `signal` |
 //! | `stream` | the module `stream`, and what implements `Stream` |

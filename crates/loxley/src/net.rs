@@ -8,8 +8,12 @@
 //! Operations are tried first and wait only if the system says that they would block. After a read or a write
 //! that did less than was asked, Linux has no more for now, so the next one waits at once instead of asking in
 //! vain. Interrupted calls are repeated.
+//!
+//! With the feature `sync` too, the module `connect` has a connector that races the addresses of a name.
 
 mod addr;
+#[cfg(feature = "sync")]
+pub mod connect;
 mod halves;
 mod methods;
 mod os;
