@@ -170,6 +170,15 @@ impl Pool {
         handle
     }
 
+    /// Asks every idle task what it waits for.
+    pub fn trace(&self) {
+        let mut tasks = Vec::new();
+        self.home.collect(&mut tasks);
+        for task in &tasks {
+            task.trace();
+        }
+    }
+
     /// Runs what is queued.
     pub fn run(&self) {
         while let Some(task) = self.queue.pop() {

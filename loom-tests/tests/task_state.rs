@@ -83,6 +83,20 @@ fn one_wake_against_a_poll(by_value: bool) {
     task.finish([arrival]);
 }
 
+/// What the task waits for is asked for while it comes: the traced poll may take the place of the one that the wake asked for.
+fn a_trace_against_a_wake() {
+    let task = waiting(1);
+    let pool = task.pool.clone();
+    let tracer = thread::spawn(move || pool.trace());
+    let arrival = task.arrival(false);
+    task.finish([tracer, arrival]);
+}
+
+#[test]
+fn a_trace_takes_no_wake_away() {
+    check(2, || a_trace_against_a_wake());
+}
+
 #[test]
 fn a_wake_by_reference_is_never_lost() {
     check(2, || one_wake_against_a_poll(false));

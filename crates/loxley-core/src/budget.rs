@@ -1,9 +1,12 @@
 //! One cooperative budget per poll, so that no task holds its worker for ever.
 //!
-//! The scheduler gives each poll [`LIMIT`] units. Every leaf of ours (socket, timer, join handle, channel)
+//! The scheduler gives each poll a number of units. Every leaf of ours (socket, timer, join handle, channel)
 //! takes one before it makes progress; at zero it wakes its task and reports `Pending`, so the task goes to
 //! the back of the queue. A leaf that takes a unit and then has to wait gives it back. Outside a task the
 //! budget is unlimited.
+//!
+//! A poll may also be *traced*: it has no units, and whoever asks for one is noted as what the task waits for
+//! (`trace.rs`). He wakes his task like somebody who found the budget spent, so that no wake is lost.
 //!
 //! The LIFO slot shares the budget of the task that filled it through the worker's turn cap, not here.
 //! Words and names are those of tokio's `task::coop`. pin-project-lite pins the two wrappers here, because
@@ -12,21 +15,27 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
 use crate::primitive::thread_local;
+use crate::trace;
 
-/// Units that one poll may spend.
-pub const LIMIT: u8 = 128;
+/// Units that one poll may spend, unless the builder says otherwise.
+pub const DEFAULT: u32 = 128;
+/// The most that it may say.
+pub const MOST: u32 = 1 << 16;
 
 /// Stands for a budget without end.
-const UNLIMITED: u8 = u8::MAX;
+const UNLIMITED: u32 = u32::MAX;
+/// Stands for a traced poll.
+pub(crate) const TRACED: u32 = u32::MAX - 1;
 
 thread_local! {
-    static LEFT: Cell<u8> = const { Cell::new(UNLIMITED) };
+    static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
     /// Times that somebody on this thread found the budget spent.
     static FORCED_YIELDS: Cell<u64> = const { Cell::new(0) };
 }
@@ -36,10 +45,10 @@ pub(crate) fn take_forced_yields() -> u64 {
     FORCED_YIELDS.replace(0)
 }
 
-/// A full budget, from now on.
+/// So many units, from now on, or [`TRACED`].
 #[inline]
-pub(crate) fn fill() {
-    LEFT.set(LIMIT);
+pub(crate) fn fill(units: u32) {
+    LEFT.set(units);
 }
 
 /// No budget any more: no task runs on this thread.
@@ -48,10 +57,10 @@ pub(crate) fn lift() {
     LEFT.set(UNLIMITED);
 }
 
-/// Runs `poll` with a full budget; the previous one comes back afterwards, also on a panic.
+/// Runs `poll` with so many units; what was left before comes back afterwards, also on a panic.
 #[inline]
-pub(crate) fn with_full<R>(poll: impl FnOnce() -> R) -> R {
-    with_limit(LIMIT, poll)
+pub(crate) fn with_units<R>(units: u32, poll: impl FnOnce() -> R) -> R {
+    with_limit(units, poll)
 }
 
 /// Runs `f` without a budget: a closure that may block has nobody to yield to.
@@ -60,8 +69,8 @@ pub(crate) fn without<R>(f: impl FnOnce() -> R) -> R {
 }
 
 #[inline]
-fn with_limit<R>(limit: u8, poll: impl FnOnce() -> R) -> R {
-    struct Restore(u8);
+fn with_limit<R>(limit: u32, poll: impl FnOnce() -> R) -> R {
+    struct Restore(u32);
     impl Drop for Restore {
         #[inline]
         fn drop(&mut self) {
@@ -74,7 +83,7 @@ fn with_limit<R>(limit: u8, poll: impl FnOnce() -> R) -> R {
 
 /// Gives the unit back when dropped, unless [`RestoreOnPending::made_progress`] was called.
 #[must_use = "dropping it at once gives the unit back"]
-pub struct RestoreOnPending(Cell<u8>);
+pub struct RestoreOnPending(Cell<u32>);
 
 impl RestoreOnPending {
     /// The operation went on: the unit stays spent.
@@ -117,19 +126,25 @@ impl Drop for RestoreOnPending {
 /// assert!(loxley_core::coop::has_budget_remaining());
 /// ```
 #[inline]
+#[track_caller]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
     let before = LEFT.get();
-    match before {
-        UNLIMITED => {}
-        0 => return spent(cx),
-        units => LEFT.set(units - 1),
+    // One comparison for all that is no number of units: 0 wraps around.
+    if before.wrapping_sub(1) < MOST {
+        LEFT.set(before - 1);
+    } else if before != UNLIMITED {
+        return refuse(cx, before, Location::caller());
     }
     Poll::Ready(RestoreOnPending(Cell::new(before)))
 }
 
 #[cold]
-fn spent(cx: &Context<'_>) -> Poll<RestoreOnPending> {
-    FORCED_YIELDS.set(FORCED_YIELDS.get() + 1);
+fn refuse(cx: &Context<'_>, left: u32, leaf: &'static Location<'static>) -> Poll<RestoreOnPending> {
+    if left == TRACED {
+        trace::note(leaf);
+    } else {
+        FORCED_YIELDS.set(FORCED_YIELDS.get() + 1);
+    }
     cx.waker().wake_by_ref();
     Poll::Pending
 }
@@ -170,7 +185,11 @@ impl<F: Future> Future for Unconstrained<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        with_limit(UNLIMITED, || self.project().inner.poll(cx))
+        let poll = || self.project().inner.poll(cx);
+        match LEFT.get() {
+            TRACED => poll(),
+            _ => with_limit(UNLIMITED, poll),
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 //! | module | question it answers |
 //! |---|---|
 //! | `primitive`, `clock` | what of the outside world do we use? |
-//! | `budget` | when must a task yield? |
+//! | `budget`, `trace` | when must a task yield, and what does it wait for? |
 //! | `task` | what is a task, and who may touch what of it? |
 //! | `park` | how does a thread sleep and wake? |
 //! | `queue` | where do ready tasks wait, and how do thieves find them? |
@@ -54,6 +54,7 @@ mod queue;
 pub mod runtime;
 pub mod task;
 mod timer;
+mod trace;
 mod worker;
 
 pub use runtime::{TaskBuilder, block_in_place, spawn, spawn_blocking};

@@ -4,6 +4,7 @@ mod block_on;
 mod blocking;
 mod builder;
 mod context;
+pub mod dump;
 mod handle;
 mod histogram;
 mod hooks;
@@ -26,6 +27,7 @@ pub use crate::task::{TaskMeta, TaskPanic};
 pub use blocking::block_in_place;
 pub use builder::Builder;
 pub use context::{EnterGuard, TryCurrentError};
+pub use dump::Dump;
 pub use handle::{Handle, RuntimeFlavor};
 pub use histogram::{
     HistogramConfiguration, InvalidHistogramConfiguration, LogHistogram, LogHistogramBuilder,

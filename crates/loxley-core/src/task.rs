@@ -74,7 +74,7 @@ pub use meta::TaskMeta;
 pub(crate) use name::{Entry, Named, name_of};
 pub(crate) use owned::{Home, Runner, Schedule};
 pub use panic::TaskPanic;
-pub(crate) use raw::{Notified, contain};
+pub(crate) use raw::{Notified, TaskRef, contain};
 pub(crate) use running::Running;
 pub(crate) use wake_list::{WakeList, wake_caught};
 pub(crate) use waker::is_task_waker;

@@ -116,6 +116,8 @@ pub struct Worker {
     stand_in: bool,
     local: Local<Task>,
     pace: Pace,
+    /// Units that each poll has.
+    budget: u32,
     /// The builder's `global_queue_interval`.
     injector_pace: Option<Pace>,
     lifo_turns: Cell<u32>,
@@ -168,6 +170,7 @@ impl Worker {
         Self {
             pace: Pace::new(config.event_interval, config.patient),
             injector_pace,
+            budget: config.budget.unwrap_or(budget::DEFAULT),
             seat: scheduler.seat(seat).clone(),
             seat_index: seat,
             station,

@@ -87,8 +87,10 @@ pub mod runtime {
     //! counts what its workers do.
 
     #[doc(inline)]
+    pub use loxley_core::runtime::dump;
+    #[doc(inline)]
     pub use loxley_core::runtime::{
-        Builder, EnterGuard, Handle, HistogramConfiguration, InvalidHistogramConfiguration,
+        Builder, Dump, EnterGuard, Handle, HistogramConfiguration, InvalidHistogramConfiguration,
         LogHistogram, LogHistogramBuilder, LongPoll, LongPollKind, Runtime, RuntimeFlavor,
         RuntimeMetrics, TaskMeta, TaskPanic, TryCurrentError, UnhandledPanic,
     };

@@ -96,6 +96,8 @@ impl Handle {
             let waker = Waker::from(root.clone());
             let mut cx = Context::from_waker(&waker);
             let mut future = pin!(future);
+            let units = self.inner.scheduler.config.budget;
+            let units = units.unwrap_or(budget::DEFAULT);
             // `None`: nobody ends this runtime while it is in use.
             let ends_by_panic = self.inner.failure.as_ref();
             let listed = ends_by_panic.map(|failure| failure.list(&root));
@@ -104,7 +106,7 @@ impl Handle {
                     listed.look();
                 }
                 match root.take() {
-                    true => budget::with_full(|| future.as_mut().poll(&mut cx)),
+                    true => budget::with_units(units, || future.as_mut().poll(&mut cx)),
                     false => Poll::Pending,
                 }
             };

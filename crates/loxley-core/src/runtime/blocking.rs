@@ -11,7 +11,9 @@ use crate::blocking::{BlockingPool, Job, Refused};
 use crate::budget;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::{Arc, CachePadded};
-use crate::task::{Home, Id, JoinHandle, Notified, Runner, Schedule, TaskMeta, TaskPanic, contain};
+use crate::task::{
+    Home, Id, JoinHandle, Notified, Runner, Schedule, TaskMeta, TaskPanic, TaskRef, contain,
+};
 use crate::worker::{self, PanicHook, Worker};
 
 /// Lists of closures, so that one lock is not shared by all who spawn.
@@ -57,6 +59,15 @@ impl BlockingTasks {
             return (handle, submitted);
         }
         (handle, Err(Refused::Closed))
+    }
+
+    /// Every closure that has not ended, for a dump.
+    pub(super) fn collect(&self) -> Vec<TaskRef> {
+        let mut tasks = Vec::new();
+        for home in &self.homes {
+            home.collect(&mut tasks);
+        }
+        tasks
     }
 
     /// Shutdown: the lists let go of this structure once their last cell is gone.

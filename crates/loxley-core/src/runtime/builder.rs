@@ -14,10 +14,11 @@ use super::report::{LONG_POLL, LongPollHook};
 use super::shutdown::{self, Threads, Watching};
 use super::{Handle, HistogramConfiguration, Runtime, RuntimeFlavor};
 use crate::blocking::{self, BlockingPool};
+use crate::budget;
 use crate::clock::Clock;
 use crate::monitor::Monitor;
 use crate::poller::Poller;
-use crate::primitive::{Arc, OnceLock, Weak, thread};
+use crate::primitive::{Arc, Mutex, OnceLock, Weak, thread};
 use crate::timer::Timers;
 use crate::worker::{
     Config, Hook, Measures, PanicHook, Scheduler, Station, TaskHooks, Worker, run_hook,
@@ -58,6 +59,7 @@ pub struct Builder {
     portable: bool,
     event_interval: Option<u32>,
     injector_interval: Option<u32>,
+    poll_budget: Option<u32>,
     rescue: bool,
     max_spares: usize,
     #[cfg(feature = "test-util")]
@@ -109,6 +111,7 @@ impl Builder {
             portable: std::env::var_os(PORTABLE_VARIABLE).is_some_and(|value| value == "1"),
             event_interval: None,
             injector_interval: None,
+            poll_budget: None,
             rescue: flavor == RuntimeFlavor::MultiThread,
             max_spares: 64,
             #[cfg(feature = "test-util")]
@@ -272,6 +275,26 @@ impl Builder {
         self
     }
 
+    /// Sets how many operations a task may do in one poll before it must let others run: a read, a message, a tick each
+    /// are one. See [`coop`](crate::coop).
+    ///
+    /// Unit: operations, 1 to 65536. Default: 128, which is tokio's, so that a program that moves here keeps its
+    /// pace. A small number lets others run sooner, a large one costs fewer switches.
+    ///
+    /// # Panics
+    ///
+    /// If `operations` is not in this range.
+    #[track_caller]
+    pub fn poll_budget(&mut self, operations: u32) -> &mut Self {
+        assert!(
+            (1..=budget::MOST).contains(&operations),
+            "poll_budget must be between 1 and {}, not {operations}",
+            budget::MOST
+        );
+        self.poll_budget = Some(operations);
+        self
+    }
+
     /// Forces the poller that uses nothing but what all systems share: its timers round up to milliseconds.
     ///
     /// Default: the environment variable `LOXLEY_PORTABLE` is `1`. On Linux it exists to be tested.
@@ -350,6 +373,7 @@ impl Builder {
             watching: OnceLock::new(),
             threads: Threads::default(),
             waiting: Waiting::default(),
+            dumping: Mutex::new(()),
             failure: (self.unhandled_panic == UnhandledPanic::ShutdownRuntime)
                 .then(Failure::default),
             flavor: self.flavor,
@@ -420,6 +444,7 @@ impl Builder {
             stand_ins: self.max_blocking_threads + self.max_spares,
             event_interval: self.event_interval,
             injector_interval: self.injector_interval,
+            budget: self.poll_budget,
             // With one worker there is nobody to keep anything from.
             patient: self.rescue || workers == 1,
             time_enabled: self.enable_time,

@@ -12,7 +12,7 @@ use super::metrics::RuntimeMetrics;
 use super::panics::Failure;
 use super::shutdown::{Threads, Watching};
 use crate::blocking::{BlockingPool, Refused};
-use crate::primitive::{Arc, OnceLock};
+use crate::primitive::{Arc, Mutex, OnceLock};
 use crate::task::{Id, JoinHandle, Schedule};
 use crate::timer::Timers;
 use crate::worker::{Scheduler, call, with_any_current};
@@ -38,6 +38,8 @@ pub struct Inner {
     pub(super) watching: OnceLock<Watching>,
     pub(super) threads: Threads,
     pub(super) waiting: Waiting,
+    /// Held while a dump is made.
+    pub(super) dumping: Mutex<()>,
     /// There if a panic of a task may end the runtime.
     pub(super) failure: Option<Failure>,
     pub(super) flavor: RuntimeFlavor,

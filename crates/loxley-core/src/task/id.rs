@@ -90,15 +90,15 @@ pub(crate) fn current_id() -> Option<Id> {
     NonZeroU64::new(CURRENT.get()).map(Id)
 }
 
-/// The time of one poll: the task's id is current and its budget full. A runner's loop runs one poll after the other,
+/// The time of one poll: the task's id is current and so many units its budget. A runner's loop runs one poll after the other,
 /// so what was before is no task and no budget: nothing is saved, and the end comes with its drop.
 pub(super) struct Turn(());
 
 impl Turn {
     #[inline]
-    pub(super) fn begin(id: Id) -> Self {
+    pub(super) fn begin(id: Id, units: u32) -> Self {
         CURRENT.set(id.0.get());
-        budget::fill();
+        budget::fill(units);
         Self(())
     }
 }

@@ -27,7 +27,9 @@ use std::task::Waker;
 
 use super::raw::{self, Header, Notified, TaskRef, header_of, release};
 use super::{Id, JoinHandle, TaskMeta, TaskPanic, wake_caught};
+use crate::budget;
 use crate::primitive::{Arc, Mutex, UnsafeCell, Weak};
+use crate::trace::Leaf;
 
 /// Where tasks go when they are woken. The scheduler outlives its tasks' cells (rule 2).
 pub trait Schedule: Send + Sync + Sized + 'static {
@@ -42,10 +44,18 @@ pub trait Schedule: Send + Sync + Sized + 'static {
 
     /// A task's future panicked, in a poll or in its drop. Its handle does not know yet. It must not unwind.
     fn panicked(&self, panic: &TaskPanic<'_>);
+
+    /// A traced poll has found what this task waits for.
+    fn traced(&self, _: Id, _: Vec<Leaf>) {}
 }
 
 /// Runs tasks of a scheduler: what a poll leads to needs no search for the thread's own queue.
 pub trait Runner<S: Schedule> {
+    /// How many units of budget each poll has.
+    fn budget(&self) -> u32 {
+        budget::DEFAULT
+    }
+
     /// The task that was run was woken meanwhile, by itself or by others: put it behind the tasks that wait.
     fn reschedule(&self, task: Notified<S>);
 
@@ -186,6 +196,19 @@ impl<S: Schedule> Home<S> {
         let List { live, swept, .. } = &mut *list;
         remove(live, swept, header);
         list.last_words()
+    }
+
+    /// Every task that has not been swept, with a reference, for a dump.
+    pub fn collect(&self, tasks: &mut Vec<TaskRef>) {
+        let list = self.list.lock();
+        let mut place = list.live;
+        while let Some(header) = place {
+            if header_of(&header).state.try_ref_inc() {
+                // SAFETY: it was just counted.
+                tasks.push(unsafe { TaskRef::new(header) });
+            }
+            place = next(header);
+        }
     }
 
     /// H1: spawns are cancelled from now on.

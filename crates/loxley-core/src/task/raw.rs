@@ -15,10 +15,11 @@ use super::cells;
 use super::depth::end_within_depth;
 use super::id::{Turn, with_current};
 use super::owned::{Home, Links, Runner, Schedule};
-use super::state::{Completed, Idle, Start, State};
+use super::state::{Completed, Idle, Snapshot, Start, State, Wake};
 use super::{Id, JoinError, TaskMeta, TaskPanic, wake_caught, waker};
 use crate::primitive::UnsafeCell;
 use crate::primitive::global::{AtomicU64, Ordering};
+use crate::{budget, trace};
 
 /// What every reference may read, whatever the task's type (rule 1).
 pub(super) struct Header {
@@ -177,7 +178,8 @@ impl<S: Schedule> Notified<S> {
     /// One more reference, for somebody who looks on.
     pub fn task_ref(&self) -> TaskRef {
         header_of(&self.header).state.ref_inc();
-        TaskRef(self.header)
+        // SAFETY: it is counted.
+        unsafe { TaskRef::new(self.header) }
     }
 
     /// The address, for a slot that holds tasks as pointers.
@@ -225,9 +227,36 @@ unsafe impl Send for TaskRef {}
 unsafe impl Sync for TaskRef {}
 
 impl TaskRef {
+    /// # Safety
+    ///
+    /// The caller hands over one reference.
+    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
     /// What hooks are told.
     pub fn meta(&self) -> TaskMeta<'_> {
         meta_of(&self.0)
+    }
+
+    /// When it was last scheduled, if anybody notes that; else 0.
+    pub fn scheduled_at(&self) -> u64 {
+        trailer_of(&self.0).scheduled_at.load(Ordering::Relaxed)
+    }
+
+    /// What it did a moment ago.
+    pub fn state(&self) -> Snapshot {
+        header_of(&self.0).state.snapshot()
+    }
+
+    /// Asks for a poll that finds out what the task waits for, if it is idle; true if it is going to come.
+    pub fn trace(&self) -> bool {
+        let idle = header_of(&self.0).state.trace() == Wake::Enqueue;
+        if idle {
+            // SAFETY: `trace` gave us the right to the one `Notified`, with a reference (rule 7).
+            unsafe { (header_of(&self.0).vtable.schedule)(self.0) }
+        }
+        idle
     }
 }
 
@@ -302,17 +331,26 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>, runner: NonNull<(
     let runner: &S::Runner = unsafe { runner.cast().as_ref() };
     let ended = match header_of(&header).state.start() {
         Start::Cancel => Err(cancelled::<F, S>(&header)),
-        Start::Poll => match poll_future::<F, S>(&header) {
-            Poll::Ready(output) => output,
-            Poll::Pending => match header_of(&header).state.idle() {
-                Idle::Done => return,
-                Idle::Reschedule => {
-                    // SAFETY: `idle` left SCHEDULED and the runner's reference to this `Notified`.
-                    return runner.reschedule(unsafe { Notified::new(header) });
-                }
-                Idle::Cancel => Err(cancelled::<F, S>(&header)),
-            },
-        },
+        start => {
+            let units = match start {
+                Start::Trace => trace_begins(),
+                _ => runner.budget(),
+            };
+            match poll_future::<F, S>(&header, units) {
+                Poll::Ready(output) => output,
+                Poll::Pending => match header_of(&header).state.idle() {
+                    Idle::Done => return,
+                    again @ (Idle::Reschedule | Idle::Traced) => {
+                        if again == Idle::Traced {
+                            trace_ends::<S>(&header);
+                        }
+                        // SAFETY: `idle` left SCHEDULED and the runner's reference to this `Notified`.
+                        return runner.reschedule(unsafe { Notified::new(header) });
+                    }
+                    Idle::Cancel => Err(cancelled::<F, S>(&header)),
+                },
+            }
+        }
     };
     finish::<F>(
         header,
@@ -322,10 +360,25 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>, runner: NonNull<(
     );
 }
 
-/// Polls; on `Ready` the future is dropped. A panic in either becomes the task's error.
+#[cold]
+fn trace_begins() -> u32 {
+    trace::begin();
+    budget::TRACED
+}
+
+#[cold]
+fn trace_ends<S: Schedule>(header: &NonNull<Header>) {
+    let leaves = trace::take();
+    home_of::<S>(header)
+        .scheduler()
+        .traced(header_of(header).id, leaves);
+}
+
+/// Polls, with so many units of budget; on `Ready` the future is dropped. A panic in either becomes the task's error.
 #[inline]
 fn poll_future<F: Future, S: Schedule>(
     header: &NonNull<Header>,
+    units: u32,
 ) -> Poll<Result<F::Output, JoinError>> {
     let cell = cell_of::<F>(header);
     let id = cell.header.id;
@@ -333,7 +386,7 @@ fn poll_future<F: Future, S: Schedule>(
     let mut cx = Context::from_waker(&waker);
     let mut dropped = false;
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        let _turn = Turn::begin(id);
+        let _turn = Turn::begin(id, units);
         let output = cell.stage.with_mut(|stage| {
             // SAFETY: the task is RUNNING and not complete, so the stage is ours and holds the future (rule 2).
             let future = unsafe { &mut *stage.cast::<F>() };

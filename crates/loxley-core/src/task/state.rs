@@ -11,6 +11,8 @@
 //! - `COMPLETE`: the output is stored. Set once, never cleared; nobody polls any more.
 //! - `CANCELLED`: an abort was asked for; whoever runs the task next drops the future instead.
 //! - `JOIN_INTEREST`: the `JoinHandle` exists, so the output belongs to it.
+//! - `TRACED`: the next poll only finds out what the task waits for (`trace.rs`); another one follows in any case, so that
+//!   it may take the place of a poll that a wake asked for.
 //! - `JOIN_WAKER`: the join waker is stored; see *Who may touch the join waker* in `task.rs`.
 //!
 //! # Table (state without count × event → state, action)
@@ -25,6 +27,9 @@
 //! | running+cancelled | +scheduled | – | same, cancel | complete | same | same |
 //! | complete | same | – | – | – | same | same |
 //!
+//! A *trace* makes an idle task scheduled+traced, to be enqueued, and changes nothing else. Start then says trace; idle
+//! clears the flag and makes the task scheduled, whether it was woken or not. Cancelled goes before traced.
+//!
 //! "–" cannot happen: only the holder of the one `Notified` starts, only who set RUNNING ends it. The test
 //! `the_table_of_states_and_events_holds` walks it; `loom-tests/tests/task_state.rs` checks the races.
 
@@ -38,7 +43,8 @@ const COMPLETE: usize = 1 << 2;
 const CANCELLED: usize = 1 << 3;
 const JOIN_INTEREST: usize = 1 << 4;
 const JOIN_WAKER: usize = 1 << 5;
-const REF_ONE: usize = 1 << 6;
+const TRACED: usize = 1 << 6;
+const REF_ONE: usize = 1 << 7;
 const FLAGS: usize = REF_ONE - 1;
 
 /// A new task: queued, with a handle; one reference each for the queue, the owned list and the handle.
@@ -65,6 +71,8 @@ pub enum Wake {
 pub enum Start {
     /// Poll the future.
     Poll,
+    /// Poll it to find out what it waits for.
+    Trace,
     /// Drop the future and complete as cancelled.
     Cancel,
 }
@@ -77,6 +85,8 @@ pub enum Idle {
     Done,
     /// It was woken while it ran: enqueue it again, with the runner's reference.
     Reschedule,
+    /// The poll was only to find out what it waits for: enqueue it again, with the runner's reference.
+    Traced,
     /// It was aborted while it ran and is still RUNNING: drop the future, complete as cancelled.
     Cancel,
 }
@@ -180,10 +190,12 @@ impl State {
             "a task was started twice: {:?}",
             Snapshot(previous)
         );
-        if previous & CANCELLED == 0 {
+        if previous & (CANCELLED | TRACED) == 0 {
             Start::Poll
-        } else {
+        } else if previous & CANCELLED != 0 {
             Start::Cancel
+        } else {
+            Start::Trace
         }
     }
 
@@ -194,10 +206,11 @@ impl State {
         // `update`, written out: one branch leads from the old state to the caller's next step.
         loop {
             debug_assert!(current & RUNNING != 0, "{:?}", Snapshot(current));
-            let (new, action) = match current & (CANCELLED | SCHEDULED) {
+            let (new, action) = match current & (CANCELLED | SCHEDULED | TRACED) {
                 0 => ((current & !RUNNING) - REF_ONE, Idle::Done),
                 SCHEDULED => (current & !RUNNING, Idle::Reschedule),
-                _ => return Idle::Cancel,
+                flags if flags & CANCELLED != 0 => return Idle::Cancel,
+                _ => ((current & !(RUNNING | TRACED)) | SCHEDULED, Idle::Traced),
             };
             match self.try_update(current, new) {
                 Ok(()) => return action,
@@ -225,6 +238,17 @@ impl State {
         } else {
             Completed::WakeJoiner
         }
+    }
+
+    /// Asks for a poll that finds out what an idle task waits for, by reference.
+    pub fn trace(&self) -> Wake {
+        self.update(|state| {
+            if state & (SCHEDULED | RUNNING | COMPLETE | CANCELLED) == 0 {
+                ((state | SCHEDULED | TRACED) + REF_ONE, Wake::Enqueue)
+            } else {
+                (state, Wake::Nothing)
+            }
+        })
     }
 
     /// Asks for cancellation, by reference.
@@ -348,15 +372,38 @@ impl fmt::Debug for State {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Snapshot(usize);
 
+impl Snapshot {
+    /// It was queued, or woken while it ran.
+    pub fn is_scheduled(self) -> bool {
+        self.0 & SCHEDULED != 0
+    }
+
+    /// Somebody polled or cancelled it.
+    pub fn is_running(self) -> bool {
+        self.0 & RUNNING != 0
+    }
+
+    /// It had ended.
+    pub fn is_complete(self) -> bool {
+        self.0 & COMPLETE != 0
+    }
+
+    /// It was to be traced, and had not been.
+    pub fn is_traced(self) -> bool {
+        self.0 & TRACED != 0
+    }
+}
+
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [(usize, &str); 6] = [
+        const NAMES: [(usize, &str); 7] = [
             (SCHEDULED, "scheduled"),
             (RUNNING, "running"),
             (COMPLETE, "complete"),
             (CANCELLED, "cancelled"),
             (JOIN_INTEREST, "join interest"),
             (JOIN_WAKER, "join waker"),
+            (TRACED, "traced"),
         ];
         let set = NAMES.iter().filter(|(bit, _)| self.0 & bit != 0);
         f.write_str("State(")?;
@@ -425,6 +472,27 @@ mod tests {
         assert_eq!(after(R | S, State::idle), (S, 0, Idle::Reschedule));
         assert_eq!(after(R | X, State::idle), (R | X, 0, Idle::Cancel));
         assert_eq!(after(R | S | X, State::idle), (R | S | X, 0, Idle::Cancel));
+    }
+
+    #[test]
+    fn a_trace_is_for_idle_tasks_and_a_poll_follows_it() {
+        const S: usize = SCHEDULED;
+        const R: usize = RUNNING;
+        const X: usize = CANCELLED;
+        const T: usize = TRACED;
+        assert_eq!(after(IDLE, State::trace), (S | T, 1, Wake::Enqueue));
+        for other in [S, S | X, R, R | S, R | X, COMPLETE, X] {
+            assert_eq!(after(other, State::trace), (other, 0, Wake::Nothing));
+        }
+        assert_eq!(after(S | T, State::wake_by_ref), (S | T, 0, Wake::Nothing));
+        assert_eq!(after(S | T, State::start), (R | T, 0, Start::Trace));
+        assert_eq!(
+            after(S | T | X, State::start),
+            (R | T | X, 0, Start::Cancel)
+        );
+        assert_eq!(after(R | T, State::idle), (S, 0, Idle::Traced));
+        assert_eq!(after(R | S | T, State::idle), (S, 0, Idle::Traced));
+        assert_eq!(after(R | X | T, State::idle), (R | X | T, 0, Idle::Cancel));
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Scheduler {
     }
 
     /// Nanoseconds by the machine's clock, which a paused one does not stop.
-    fn machine_time(&self) -> u64 {
+    pub fn machine_time(&self) -> u64 {
         duration_ns(self.began.elapsed())
     }
 }

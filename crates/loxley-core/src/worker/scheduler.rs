@@ -1,5 +1,6 @@
 //! What all workers of a runtime share: seats, stations, injector, homes.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::task::Waker;
 use std::time::Instant;
@@ -13,9 +14,13 @@ use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::idle::{Announce, Idle};
 use crate::primitive::atomic::{AtomicUsize, Ordering};
+use crate::primitive::global::Mutex;
 use crate::primitive::{Arc, CachePadded, OnceLock};
 use crate::queue::{Injector, Public};
-use crate::task::{Home, Notified, Runner, Schedule, TaskMeta, TaskPanic, contain, wake_caught};
+use crate::task::{
+    Home, Id, Notified, Runner, Schedule, TaskMeta, TaskPanic, contain, wake_caught,
+};
+use crate::trace::Leaf;
 
 /// What the queues of a runtime hold.
 pub type Task = Notified<Scheduler>;
@@ -43,6 +48,8 @@ pub struct Config {
     pub event_interval: Option<u32>,
     /// Polls between two looks at the injector; with the poller's if `None`.
     pub injector_interval: Option<u32>,
+    /// Units of budget that each poll has; the usual number if `None`.
+    pub budget: Option<u32>,
     /// A worker may keep a few short tasks to itself, because a monitor notices if they are not short.
     pub patient: bool,
     /// Timers may be used.
@@ -90,6 +97,8 @@ pub struct Scheduler {
     stand_ins: OnceLock<StandIns>,
     /// What follows a panic of a task; the runtime's floor fills it.
     on_panic: OnceLock<PanicHook>,
+    /// What traced polls have found, while somebody makes a dump.
+    pub traces: Mutex<Option<HashMap<Id, Vec<Leaf>>>>,
     next_station: AtomicUsize,
     /// Threads in `block_in_place`.
     pub(super) in_place: AtomicUsize,
@@ -118,6 +127,7 @@ impl Scheduler {
                 .collect(),
             stand_ins: OnceLock::new(),
             on_panic: OnceLock::new(),
+            traces: Mutex::new(None),
             next_station: AtomicUsize::new(0),
             in_place: AtomicUsize::new(0),
             spawned_outside: AtomicUsize::new(0),
@@ -333,6 +343,12 @@ impl Schedule for Scheduler {
         attend::call(self.config.hooks.terminate.as_ref(), task);
     }
 
+    fn traced(&self, id: Id, leaves: Vec<Leaf>) {
+        if let Some(traces) = &mut *self.traces.lock() {
+            traces.insert(id, leaves);
+        }
+    }
+
     fn panicked(&self, panic: &TaskPanic<'_>) {
         if let Some(tell) = self.on_panic.get() {
             contain(|| tell(panic));
@@ -341,6 +357,11 @@ impl Schedule for Scheduler {
 }
 
 impl Runner<Scheduler> for Worker {
+    #[inline]
+    fn budget(&self) -> u32 {
+        self.budget
+    }
+
     #[inline]
     fn reschedule(&self, task: Task) {
         self.counters().wakes.add(1);
