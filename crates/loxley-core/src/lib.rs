@@ -124,7 +124,7 @@ pub mod doors {
     }
 
     pub mod timer {
-        pub use crate::timer::{Closed, Entry, Here, Timers};
+        pub use crate::timer::{Closed, Deadline, Entry, Here, Timers};
     }
 
     pub mod worker {

@@ -4,7 +4,8 @@
 //!
 //! *Deadline* or *fire time*: nanoseconds of the runtime's clock. *Wheel*: the sorted-enough set of
 //! deadlines, see [`wheel`]. *Entry*: the part of a `Sleep` that a wheel links; nothing is allocated per timer.
-//! *Next*: the earliest deadline, or a lower bound of it. *Home*: the wheel that an entry was registered in; it
+//! *Next*: when somebody has to come, or a lower bound of it: the earliest deadline, or, where that may *share* a wake
+//! with others (V6 of [`wheel`]), up to a millisecond after it. *Home*: the wheel that an entry was registered in; it
 //! stays there until a `reset`, whichever worker polls the task, and whoever drops it takes the home's lock.
 //!
 //! # Protocol
@@ -31,7 +32,8 @@
 //! - A timer is *fired* once it was collected. Cancelled before that, it never fires and wakes nobody. Cancelled
 //!   after that, say by another timer of its batch, it is a fired timer that nobody looks at: its future is
 //!   gone and never completes, its task has one wake too many, as any future must expect.
-//! - A timer never fires early: buckets hold exact deadlines and are compared exactly.
+//! - A timer never fires early: buckets hold exact deadlines and are compared exactly. Equal ones fire in the order of
+//!   insertion, also if some of them share and others do not.
 //! - A deadline in the past fires at the next `expire`; the end of time ([`END_OF_TIME`], where absurd
 //!   deadlines saturate) never fires, wakes no sleeper and costs a link.
 //! - `next` is exact after an insert or an expiry, unless an entry that was the earliest of several in its
@@ -69,6 +71,28 @@ use wheel::{Link, Wheel};
 
 /// Where absurd deadlines saturate: this one never comes.
 pub const END_OF_TIME: u64 = u64::MAX - 1;
+
+/// When a timer is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// A reading of the clock.
+    pub at: u64,
+    /// It may be a millisecond late if that saves its worker a wake.
+    pub shares: bool,
+}
+
+impl Deadline {
+    /// One that is kept as exactly as can be.
+    pub const fn exact(at: u64) -> Self {
+        Self { at, shares: false }
+    }
+}
+
+impl From<u64> for Deadline {
+    fn from(at: u64) -> Self {
+        Self::exact(at)
+    }
+}
 
 /// The runtime is gone: no timer fires any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +140,7 @@ impl Timers {
         let _ = self.park.set(park);
     }
 
-    /// The earliest deadline or a lower bound of it; [`NEVER`] if nobody waits for a time that comes.
+    /// When somebody has to come, or a lower bound of it; [`NEVER`] if nobody waits for a time that comes.
     #[inline]
     pub fn next_deadline(&self) -> u64 {
         self.next.load(Ordering::Relaxed)
@@ -157,14 +181,14 @@ impl Timers {
     }
 
     /// Links an entry; with `own` the caller is the tenant, who need not be told.
-    fn insert(&self, link: Pin<&mut Link>, deadline: u64, own: bool) -> Result<(), Closed> {
+    fn insert(&self, link: Pin<&mut Link>, deadline: Deadline, own: bool) -> Result<(), Closed> {
         let mut wheel = self.wheel.lock();
         wheel.insert(link, deadline)?;
-        let earlier = self.publish(&wheel);
+        let (earlier, next) = (self.publish(&wheel), wheel.next());
         drop(wheel);
         if earlier && !own {
             if let Some(park) = self.park.get() {
-                park.deadline_added(deadline); // T1
+                park.deadline_added(next); // T1
             }
         }
         Ok(())

@@ -11,18 +11,16 @@ use pin_project_lite::pin_project;
 use super::context::{self, TryCurrentError};
 use crate::budget;
 use crate::primitive::Arc;
-use crate::timer::{Entry, Here, Timers};
+use crate::timer::{Deadline, Entry, Here, Timers};
 use crate::worker::{Worker, with_any_current};
 
-/// Sleeps shorter than this end at their exact deadline.
+/// Sleeps shorter than this end at their exact deadline; longer ones may share a wake with others.
 const EXACT: Duration = Duration::from_millis(8);
-/// Longer ones may round up to a multiple of this, so that their wakes are shared.
-const COARSE_NS: u64 = 1_000_000;
 /// What stands for "never": about thirty years, as in tokio; longer sleeps saturate.
 const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
 
 /// The reading that stands for "has passed already": no clock of a runtime fires anything at it.
-const DUE: u64 = 0;
+const DUE: Deadline = Deadline::exact(0);
 
 pin_project! {
     /// Waits until a deadline; made by `Sleep::until` and `Sleep::after`.
@@ -54,7 +52,7 @@ pin_project! {
     #[must_use = "a sleep does nothing unless it is awaited"]
     pub struct Sleep {
         deadline: Instant,
-        fire_at: u64,
+        fire_at: Deadline,
         #[pin]
         entry: Entry,
     }
@@ -73,8 +71,8 @@ impl Sleep {
 
     /// Waits for `duration`, at most for about thirty years.
     ///
-    /// Shorter than 8 ms it is exact; a longer one may end up to 1 ms late, because timers that end in the same
-    /// millisecond then share one wake of their worker.
+    /// Shorter than 8 ms it is exact. A longer one is exact too, unless another timer of the same worker has ended in the
+    /// millisecond before: then it may be late by what is left of that, so that many timers share few wakes.
     ///
     /// # Panics
     ///
@@ -129,15 +127,14 @@ impl Sleep {
 }
 
 /// When a timer with this deadline fires, by the clock of its wheel.
-fn fire_at(timers: &Timers, deadline: Instant, left: Duration) -> u64 {
+fn fire_at(timers: &Timers, deadline: Instant, left: Duration) -> Deadline {
     if left.is_zero() {
         return DUE;
     }
-    let exact = timers.clock().to_ns(deadline).max(DUE + 1);
-    if left < EXACT || is_paused(timers) {
-        return exact;
+    Deadline {
+        at: timers.clock().to_ns(deadline).max(DUE.at + 1),
+        shares: left >= EXACT && !is_paused(timers),
     }
-    exact.checked_next_multiple_of(COARSE_NS).unwrap_or(exact)
 }
 
 /// True if the clock stands still: then no wake is shared, and tests count on exact times.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::wheel::{Link, State};
-use super::{Closed, Timers};
+use super::{Closed, Deadline, Timers};
 use crate::primitive::Arc;
 
 pin_project! {
@@ -48,16 +48,16 @@ impl Entry {
         &self.home
     }
 
-    /// Waits until `fire_at`; ready for ever after, until a `reset`.
+    /// Waits until `deadline`; ready for ever after, until a `reset`.
     ///
-    /// The first poll registers the entry for `fire_at`, in the wheel that is `here` if there is one; later ones ignore
+    /// The first poll registers the entry for `deadline`, in the wheel that is `here` if there is one; later ones ignore
     /// the two.
     #[inline]
     pub fn poll(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         here: Option<Here<'_>>,
-        fire_at: u64,
+        deadline: impl Into<Deadline>,
     ) -> Poll<Result<(), Closed>> {
         match self.link.state() {
             State::Idle => {}
@@ -74,18 +74,18 @@ impl Entry {
         }
         let old = self.as_mut().project().link.set_waker(cx.waker().clone()); // T1
         drop(old);
-        match self.enter(here, fire_at) {
+        match self.enter(here, deadline.into()) {
             Ok(()) => Poll::Pending,
             Err(closed) => Poll::Ready(Err(closed)),
         }
     }
 
-    /// Moves the timer to `fire_at`, and to the wheel that is `here`, whatever has become of it.
+    /// Moves the timer to `deadline`, and to the wheel that is `here`, whatever has become of it.
     ///
     /// A timer that somebody waits for is registered at once and keeps its waker, so that the task is woken
     /// even if it does not poll again; any other one is registered by its next poll.
-    pub fn reset(mut self: Pin<&mut Self>, here: Option<Here<'_>>, fire_at: u64) {
-        if self.as_mut().withdraw() && self.as_mut().enter(here, fire_at).is_err() {
+    pub fn reset(mut self: Pin<&mut Self>, here: Option<Here<'_>>, deadline: impl Into<Deadline>) {
+        if self.as_mut().withdraw() && self.as_mut().enter(here, deadline.into()).is_err() {
             if let Some(waker) = self.link.waker().take() {
                 waker.wake();
             }
@@ -97,7 +97,11 @@ impl Entry {
         self.link.state() == State::Fired
     }
 
-    fn enter(self: Pin<&mut Self>, here: Option<Here<'_>>, fire_at: u64) -> Result<(), Closed> {
+    fn enter(
+        self: Pin<&mut Self>,
+        here: Option<Here<'_>>,
+        deadline: Deadline,
+    ) -> Result<(), Closed> {
         let this = self.project();
         let own = match here {
             Some(Here { timers, own }) => {
@@ -109,7 +113,7 @@ impl Entry {
             }
             None => false,
         };
-        this.home.insert(this.link, fire_at, own)
+        this.home.insert(this.link, deadline, own)
     }
 
     /// Leaves the wheel; true if the timer was still waiting.

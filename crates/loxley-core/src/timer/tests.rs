@@ -14,6 +14,7 @@ use crate::primitive::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 const BUCKET: u64 = 1 << 16;
+const SHARE: u64 = 1_000_000;
 const DAY: u64 = 86_400_000_000_000;
 
 /// Where the clocks of the random tests start: zero, just before each level's digit rolls, after an uptime at
@@ -49,7 +50,7 @@ fn poll(
     entry: &mut Pin<Box<Entry>>,
     name: usize,
     timers: &Arc<Timers>,
-    at: u64,
+    at: impl Into<Deadline>,
 ) -> Poll<Result<(), Closed>> {
     let waker = named(name);
     entry.as_mut().poll(
@@ -59,10 +60,15 @@ fn poll(
     )
 }
 
-fn waiting(name: usize, timers: &Arc<Timers>, at: u64) -> Pin<Box<Entry>> {
+fn waiting(name: usize, timers: &Arc<Timers>, at: impl Into<Deadline>) -> Pin<Box<Entry>> {
     let mut entry = Box::pin(Entry::new(timers.clone()));
     assert!(poll(&mut entry, name, timers, at).is_pending());
     entry
+}
+
+/// A deadline that shares.
+fn sharing(at: u64) -> Deadline {
+    Deadline { at, shares: true }
 }
 
 /// What `expire` wakes, in order.
@@ -111,6 +117,94 @@ fn equal_deadlines_fire_in_insertion_order() {
             assert_eq!(expire(&timers, at), (0..100).collect::<Vec<_>>());
             drop(entries);
         }
+    }
+}
+
+#[test]
+fn a_lone_timer_that_shares_is_exact() {
+    for start in starts() {
+        for ahead in [5, SHARE, SHARE + 1, 300 * SHARE] {
+            let timers = Arc::new(Timers::new(Clock::manual(start)));
+            let at = start.saturating_add(ahead).min(END_OF_TIME - 1);
+            let _sparse = waiting(1, &timers, sharing(END_OF_TIME));
+            let _entry = waiting(0, &timers, sharing(at));
+            assert_eq!(timers.next_deadline(), at);
+            assert_eq!(expire(&timers, at), [0]);
+        }
+    }
+}
+
+#[test]
+fn who_shares_waits_for_others_just_after_a_firing_and_no_exact_one_does() {
+    let timers = Arc::new(Timers::new(Clock::manual(0)));
+    let _entries: Vec<_> = [sharing(100), sharing(200), sharing(900), sharing(SHARE * 2)]
+        .into_iter()
+        .enumerate()
+        .map(|(name, at)| waiting(name, &timers, at))
+        .collect();
+    assert_eq!(timers.next_deadline(), 100);
+    assert_eq!(expire(&timers, 100), [0]);
+    assert_eq!(timers.next_deadline(), 200 + SHARE);
+    let exact = waiting(4, &timers, 600_000);
+    assert_eq!(
+        timers.next_deadline(),
+        600_000,
+        "it lies behind slots of those that share"
+    );
+    drop(exact);
+    assert_eq!(timers.next_deadline(), 200 + SHARE);
+    assert_eq!(expire(&timers, 950), [], "nobody has to come yet");
+    assert_eq!(expire(&timers, 200 + SHARE), [1, 2]);
+    assert_eq!(timers.next_deadline(), 3 * SHARE);
+}
+
+#[test]
+fn equal_deadlines_keep_their_order_whether_they_share_or_not() {
+    let timers = Arc::new(Timers::new(Clock::manual(0)));
+    let _first = waiting(0, &timers, 1);
+    assert_eq!(expire(&timers, 1), [0]);
+    let at = SHARE / 2;
+    let _entries: Vec<_> = (1..9)
+        .map(|name| match name % 2 {
+            0 => waiting(name, &timers, at),
+            _ => waiting(name, &timers, sharing(at)),
+        })
+        .collect();
+    assert_eq!(timers.next_deadline(), at);
+    assert_eq!(expire(&timers, at), (1..9).collect::<Vec<_>>());
+}
+
+#[test]
+fn many_that_share_make_no_more_wakes_than_ticks_would_and_none_is_late_by_more() {
+    let mut random = Random(11);
+    for count in [10, 300, 1_000, 3_000, 30_000] {
+        let timers = Arc::new(Timers::new(Clock::manual(0)));
+        let times: Vec<u64> = (0..count).map(|_| random.below(1_000 * SHARE)).collect();
+        let entries: Vec<_> = times
+            .iter()
+            .enumerate()
+            .map(|(name, &at)| waiting(name, &timers, sharing(at)))
+            .collect();
+        let mut ticks: Vec<u64> = times.iter().map(|at| at.div_ceil(SHARE)).collect();
+        ticks.sort_unstable();
+        ticks.dedup();
+        let (mut wakes, mut fired) = (0, 0);
+        while timers.next_deadline() != NEVER {
+            let now = timers.next_deadline();
+            for name in expire(&timers, now) {
+                let late = now.checked_sub(times[name]).expect("never early");
+                assert!(late <= SHARE, "{late} late");
+                fired += 1;
+            }
+            wakes += 1;
+        }
+        assert_eq!(fired, entries.len());
+        // Where hardly any two fall into one tick, sharing is little better or worse than that.
+        assert!(
+            wakes <= ticks.len() + ticks.len() / 10,
+            "{wakes} wakes instead of {}",
+            ticks.len()
+        );
     }
 }
 
@@ -450,8 +544,8 @@ impl Random {
     }
 }
 
-/// Deadline, then insertion.
-type Key = (u64, usize);
+/// Deadline, then insertion; the last says whether it shares.
+type Key = (u64, usize, bool);
 
 /// The timers under test beside a sorted map of the same.
 struct Oracle {
@@ -475,8 +569,9 @@ impl Oracle {
         }
     }
 
-    fn deadline(&mut self) -> u64 {
-        match self.random.below(8) {
+    fn deadline(&mut self) -> Deadline {
+        let shares = self.random.below(2) == 0;
+        let at = match self.random.below(8) {
             0 => self.now.saturating_sub(self.random.delay()),
             1 => self.now,
             2 => END_OF_TIME,
@@ -487,12 +582,13 @@ impl Oracle {
                 .next_back()
                 .map_or(self.now, |key| key.0),
             _ => self.now.saturating_add(self.random.delay()),
-        }
+        };
+        Deadline { at, shares }
     }
 
     /// Enters the deadline in the map, as the latest of its equals.
-    fn enter(&mut self, name: usize, at: u64) -> Key {
-        let key = (at.min(END_OF_TIME), self.inserted);
+    fn enter(&mut self, name: usize, deadline: Deadline) -> Key {
+        let key = (deadline.at.min(END_OF_TIME), self.inserted, deadline.shares);
         self.inserted += 1;
         self.expected.insert(key, name);
         key
@@ -546,8 +642,14 @@ impl Oracle {
         .min(END_OF_TIME);
         let due = self
             .expected
-            .range(..=(self.now.min(END_OF_TIME - 1), usize::MAX));
-        let due: Vec<_> = due.map(|(key, name)| (*key, *name)).collect();
+            .range(..=(self.now.min(END_OF_TIME - 1), usize::MAX, true));
+        let mut due: Vec<_> = due.map(|(key, name)| (*key, *name)).collect();
+        if self.now < next {
+            let may_wait =
+                |(key, _): &(Key, usize)| key.2 && self.now < key.0.saturating_add(SHARE);
+            assert!(due.iter().all(may_wait), "{next} is too late");
+            due.clear();
+        }
         let names: Vec<_> = due.iter().map(|(_, name)| *name).collect();
         assert_eq!(expire(&self.timers, self.now), names, "at {}", self.now);
         for (key, name) in due {
@@ -559,7 +661,11 @@ impl Oracle {
 
     fn check(&self) {
         let next = self.timers.next_deadline();
-        let earliest = self.expected.keys().next().map_or(NEVER, |key| key.0);
+        let first = |shares: bool| {
+            let mut keys = self.expected.keys();
+            keys.find(|key| key.2 == shares).map_or(NEVER, |key| key.0)
+        };
+        let earliest = first(false).min(first(true).saturating_add(SHARE));
         let known = if earliest >= END_OF_TIME {
             NEVER
         } else {

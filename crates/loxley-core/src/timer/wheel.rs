@@ -14,10 +14,13 @@
 //!   a level come before all entries of the next, and the lowest bit of a level's map is its earliest slot.
 //! - V3 Entries of one deadline are in one list at any time, in insertion order: their place depends on
 //!   `elapsed` alone. Cascading moves a list from its head on, so it keeps that order.
-//! - V4 A slot's `min` is a lower bound of its deadlines. It becomes exact when the slot is filled by a
-//!   cascade, served in part, or down to one entry. Being some entry's deadline, it lies inside the slot:
+//! - V4 A slot has two lower bounds, of its exact deadlines and of those that share. They become exact when the slot is
+//!   filled by a cascade, served in part, or down to one entry. Being some entry's deadline, each lies inside the slot:
 //!   after `expire(now)` every bound is above `now`.
 //! - V5 A deadline before `elapsed` goes to the bucket of `elapsed`, the next to be served.
+//! - V6 A deadline that *shares* waits for others if it is the first within [`SHARE`] after a firing: then somebody comes
+//!   [`SHARE`] after it. Else he comes in time, so that a lone timer is exact. Whoever comes fires all that is due, in
+//!   order, whether it shares or not.
 //!
 //! Time jumps from one occupied slot to the next, never tick by tick. Due entries of a bucket are sorted by
 //! deadline (a stable merge; a walk that finds them in order, the usual case, sorts nothing).
@@ -38,7 +41,8 @@
 //! # Rejected
 //!
 //! Cascading nothing (Linux): far timers then fire late by an eighth of their delay. Hashed slots with turns:
-//! a level wraps, which after twelve days of uptime broke tokio (#8334). Sorted buckets: insert is O(n).
+//! a level wraps, which after twelve days of uptime broke tokio (#8334). Sorted buckets: insert is O(n). Deadlines rounded
+//! up to ticks: a lone timer is then late for nothing, and equal deadlines lose their order if one of them is exact.
 //! Searching a slot for its least deadline: cancelling the earliest of a million timers would walk them all.
 
 use std::marker::PhantomPinned;
@@ -47,7 +51,7 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use super::{Closed, END_OF_TIME};
+use super::{Closed, Deadline, END_OF_TIME};
 use crate::park::NEVER;
 use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
@@ -57,6 +61,8 @@ const BUCKET_BITS: u32 = 16;
 const DIGIT_BITS: u32 = 6;
 const SLOTS: usize = 1 << DIGIT_BITS;
 const LEVELS: usize = 8;
+/// V6, in nanoseconds.
+const SHARE: u64 = 1_000_000;
 
 const _: () = assert!(
     BUCKET_BITS + DIGIT_BITS * LEVELS as u32 == u64::BITS,
@@ -100,7 +106,7 @@ pub struct Link {
 struct Links {
     prev: Option<Node>,
     next: Option<Node>,
-    deadline: u64,
+    deadline: Deadline,
     slot: u16,
 }
 
@@ -120,7 +126,7 @@ impl Link {
             links: UnsafeCell::new(Links {
                 prev: None,
                 next: None,
-                deadline: 0,
+                deadline: Deadline::exact(0),
                 slot: 0,
             }),
             _pinned: PhantomPinned,
@@ -196,7 +202,7 @@ impl Node {
         self.links(|links| links.next)
     }
 
-    fn deadline(self) -> u64 {
+    fn deadline(self) -> Deadline {
         self.links(|links| links.deadline)
     }
 
@@ -219,20 +225,42 @@ impl Node {
 struct List {
     head: Option<Node>,
     tail: Option<Node>,
-    /// V4; [`NEVER`] if empty.
-    min: u64,
+    bounds: Bounds,
+}
+
+/// V4: lower bounds of the deadlines in a list, [`NEVER`] where there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bounds {
+    exact: u64,
+    sharing: u64,
+}
+
+impl Bounds {
+    const NONE: Bounds = Bounds {
+        exact: NEVER,
+        sharing: NEVER,
+    };
+
+    #[inline]
+    fn add(&mut self, deadline: Deadline) {
+        let bound = match deadline.shares {
+            true => &mut self.sharing,
+            false => &mut self.exact,
+        };
+        *bound = deadline.at.min(*bound);
+    }
 }
 
 impl List {
     const EMPTY: List = List {
         head: None,
         tail: None,
-        min: NEVER,
+        bounds: Bounds::NONE,
     };
 
     /// Appends a node; `slot` is the number of the slot that the list is in.
     #[inline]
-    fn push(&mut self, node: Node, deadline: u64, slot: u16) {
+    fn push(&mut self, node: Node, deadline: Deadline, slot: u16) {
         let prev = self.tail.replace(node);
         node.links(|links| {
             *links = Links {
@@ -246,7 +274,7 @@ impl List {
             Some(prev) => prev.links(|links| links.next = Some(node)),
             None => self.head = Some(node),
         }
-        self.min = self.min.min(deadline);
+        self.bounds.add(deadline);
     }
 
     /// Takes one node out.
@@ -262,8 +290,11 @@ impl List {
         }
         // V4: a list of several keeps its bound, to spare the walk.
         match self.head {
-            None => self.min = NEVER,
-            Some(only) if self.tail == Some(only) => self.min = only.deadline(),
+            None => self.bounds = Bounds::NONE,
+            Some(only) if self.tail == Some(only) => {
+                self.bounds = Bounds::NONE;
+                self.bounds.add(only.deadline());
+            }
             Some(_) => {}
         }
     }
@@ -278,6 +309,8 @@ pub struct Wheel {
     closed: bool,
     /// What [`Wheel::next`] answers.
     next: u64,
+    /// V6: until when a deadline that shares waits for others.
+    shared: u64,
     /// A bit for every slot that is not empty.
     occupied: [u64; LEVELS],
     /// Level by level. Boxed, so that its address is the wheel's name, and no big array crosses a stack.
@@ -293,6 +326,7 @@ impl Wheel {
             levels: 0,
             closed: false,
             next: NEVER,
+            shared: 0,
             occupied: [0; LEVELS],
             slots: slots.try_into().expect("the length is that of the type"),
         }
@@ -310,7 +344,7 @@ impl Wheel {
     ///
     /// If a wheel holds it.
     #[inline]
-    pub fn insert(&mut self, link: Pin<&mut Link>, deadline: u64) -> Result<(), Closed> {
+    pub fn insert(&mut self, link: Pin<&mut Link>, deadline: Deadline) -> Result<(), Closed> {
         assert!(!link.is_held(), "a timer is in one wheel at most");
         if self.closed {
             link.word.store(CLOSED, Ordering::Relaxed); // the caller is alone with it
@@ -320,10 +354,17 @@ impl Wheel {
         link.word.store(self.name(), Ordering::Relaxed);
         // R1: pinned and in no list.
         let node = Node(NonNull::from(link.as_ref().get_ref()));
-        let deadline = deadline.min(END_OF_TIME);
+        let deadline = Deadline {
+            at: deadline.at.min(END_OF_TIME),
+            ..deadline
+        };
         self.place(node, deadline);
-        if deadline < self.next && deadline < END_OF_TIME {
-            self.next = deadline;
+        let due = match deadline.shares {
+            true => self.wait_for_others(deadline.at),
+            false => deadline.at,
+        };
+        if due < self.next && due < END_OF_TIME {
+            self.next = due;
         }
         Ok(())
     }
@@ -337,20 +378,20 @@ impl Wheel {
         let links = Node(NonNull::from(link.as_ref().get_ref())).links(|links| *links);
         let slot = usize::from(links.slot) % self.slots.len();
         let list = &mut self.slots[slot];
-        let bound = list.min;
+        let bounds = list.bounds;
         list.remove(links);
-        let moved = list.min != bound;
+        let moved = list.bounds != bounds;
         if list.head.is_none() {
             self.vacate(slot);
         }
-        if moved && bound == self.next {
+        if moved && self.due(bounds) == self.next {
             self.next = self.search();
         }
         link.word.store(IDLE, Ordering::Relaxed); // the caller is alone with it
         true
     }
 
-    /// The earliest deadline or a lower bound of it; [`NEVER`] if none comes.
+    /// When somebody has to come (V6), or a lower bound of it; [`NEVER`] if no deadline comes.
     #[inline]
     pub fn next(&self) -> u64 {
         self.next
@@ -388,6 +429,9 @@ impl Wheel {
             }
         }
         self.elapsed = horizon;
+        if fired > 0 {
+            self.shared = self.shared.max(now.saturating_add(SHARE));
+        }
         self.next = self.search();
         fired
     }
@@ -413,8 +457,8 @@ impl Wheel {
 
     /// Hangs a node where its deadline belongs.
     #[inline]
-    fn place(&mut self, node: Node, deadline: u64) {
-        let tick = self.elapsed.max(deadline >> BUCKET_BITS); // V5
+    fn place(&mut self, node: Node, deadline: Deadline) {
+        let tick = self.elapsed.max(deadline.at >> BUCKET_BITS); // V5
         let level = (63 - ((tick ^ self.elapsed) | 1).leading_zeros()) / DIGIT_BITS;
         let digit = (tick >> (level * DIGIT_BITS)) as usize % SLOTS;
         let level = level as usize % LEVELS; // it is below that anyhow, which the optimizer does not know
@@ -435,11 +479,44 @@ impl Wheel {
         Some(level * SLOTS + digit)
     }
 
-    /// The bound of the earliest slot (V4); the end of time never comes.
+    /// V6: when somebody has to come for the first that shares.
+    #[inline]
+    fn wait_for_others(&self, first: u64) -> u64 {
+        match first < self.shared {
+            true => first.saturating_add(SHARE),
+            false => first,
+        }
+    }
+
+    #[inline]
+    fn due(&self, bounds: Bounds) -> u64 {
+        bounds.exact.min(self.wait_for_others(bounds.sharing))
+    }
+
+    /// When somebody has to come: for the first exact deadline, or the first that shares. Slots that begin later than
+    /// what was found so far hold neither.
     fn search(&self) -> u64 {
-        match self.first() {
-            Some(slot) if self.slots[slot].min < END_OF_TIME => self.slots[slot].min,
-            _ => NEVER,
+        let (mut first, mut next) = (Bounds::NONE, NEVER);
+        let mut levels = self.levels;
+        while levels != 0 {
+            let level = levels.trailing_zeros() as usize % LEVELS;
+            levels &= levels - 1;
+            let mut digits = self.occupied[level];
+            while digits != 0 {
+                let slot = level * SLOTS + digits.trailing_zeros() as usize % SLOTS;
+                digits &= digits - 1;
+                if next >> BUCKET_BITS < self.start(slot) {
+                    return next;
+                }
+                let bounds = self.slots[slot].bounds;
+                first.exact = first.exact.min(bounds.exact);
+                first.sharing = first.sharing.min(bounds.sharing);
+                next = self.due(first);
+            }
+        }
+        match next < END_OF_TIME {
+            true => next,
+            false => NEVER, // the end of time never comes
         }
     }
 
@@ -484,10 +561,10 @@ impl Wheel {
         while let Some(node) = rest {
             let Links { next, deadline, .. } = node.links(|links| *links);
             rest = next;
-            if deadline <= now {
+            if deadline.at <= now {
                 due.push(node, deadline, slot as u16);
-                sorted &= latest <= deadline;
-                latest = deadline;
+                sorted &= latest <= deadline.at;
+                latest = deadline.at;
             } else {
                 self.place(node, deadline);
             }
@@ -528,7 +605,7 @@ fn merge(mut earlier: Option<Node>, mut later: Option<Node>) -> Option<Node> {
     let mut tail: Option<Node> = None;
     loop {
         let node = match (earlier, later) {
-            (Some(one), Some(two)) if two.deadline() < one.deadline() => {
+            (Some(one), Some(two)) if two.deadline().at < one.deadline().at => {
                 later = two.next();
                 two
             }

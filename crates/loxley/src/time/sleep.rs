@@ -45,7 +45,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 /// Waits for `duration`, counted from this call.
 ///
 /// A duration that the clock cannot count, such as [`Duration::MAX`], saturates: the sleep is then decades
-/// long. Durations above 8 ms may be rounded up to the next millisecond.
+/// long. One of 8 ms or more may end up to a millisecond late if another timer has just ended, to share a wake with others.
 ///
 /// # Panics
 ///
