@@ -20,6 +20,7 @@
 //!   they find the mask at their next look.
 //! - V5 all are stuck. One of them sleeps in the kernel: a station is given to a spare. All compute: one spare in all,
 //!   once work has waited for `PREEMPT`; the kernel's time slices then do the rest.
+//!   No spare can be started: that is counted, told once per second, and tried again after a while.
 //! - V6 each round notes who still is stuck; a stall that is over, and was long, becomes an event (`stalls.rs`).
 //! - V7 an event in a watched poller, the deadline of a stuck station, or the end of the round begin the next one.
 //!

@@ -130,6 +130,73 @@ fn more_than_ten_in_a_second_are_left_out_and_counted() {
     assert!(suppressed > 0 && reports.len() < 40);
 }
 
+/// A runtime of one worker and so many spares, which tells only that none is left.
+fn capped(spares: usize) -> (Runtime, mpsc::Receiver<LongPoll>) {
+    let (send, receive) = mpsc::channel();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_rescue_threads(spares)
+        .long_poll_threshold(HANG)
+        .on_long_poll(move |poll| send.send(poll.clone()).unwrap())
+        .build()
+        .unwrap();
+    (runtime, receive)
+}
+
+#[test]
+fn when_no_spare_is_left_that_is_reported() {
+    for spares in [0, 1, 2] {
+        let (runtime, reports) = capped(spares);
+        let offend = || {
+            let (release, released) = mpsc::channel::<()>();
+            let (begin, begun) = mpsc::channel();
+            let offender = runtime.spawn(async move {
+                begin.send(()).unwrap();
+                let () = released.recv_timeout(HANG).expect("nobody was told");
+            });
+            begun.recv_timeout(HANG).expect("nobody came to the rescue");
+            (release, offender)
+        };
+        // One for the worker and one for each spare; the report lets them go.
+        let offenders: Vec<_> = (0..=spares).map(|_| offend()).collect();
+        let waiting = runtime.spawn(async {});
+        let report = reports.recv_timeout(HANG).expect("nobody was told");
+        let metrics = runtime.metrics();
+        assert!(report.is_unrelieved() && !report.is_over(), "{report}");
+        assert!(
+            report
+                .to_string()
+                .ends_with("no thread is left to stand in")
+        );
+        assert!(metrics.rescue_spares_refused_count() > 0);
+        assert!(metrics.num_rescue_threads() <= spares);
+        for (release, offender) in offenders {
+            release.send(()).unwrap();
+            runtime.block_on(offender).unwrap();
+        }
+        runtime.block_on(waiting).unwrap();
+    }
+}
+
+#[test]
+fn that_no_spare_is_left_is_reported_once_per_second() {
+    let (runtime, reports) = capped(0);
+    let (release, released) = mpsc::channel::<()>();
+    let began = Instant::now();
+    let offender = runtime.spawn(async move { released.recv_timeout(HANG).unwrap() });
+    let waiting = runtime.spawn(async {});
+    while runtime.metrics().rescue_spares_refused_count() < 20 {
+        assert!(began.elapsed() < HANG, "nobody tries again");
+        thread::yield_now();
+    }
+    reports.recv_timeout(HANG).expect("nobody was told");
+    let more = reports.try_iter().count() as u64;
+    assert!(more <= began.elapsed().as_secs(), "{more} more");
+    release.send(()).unwrap();
+    runtime.block_on(offender).unwrap();
+    runtime.block_on(waiting).unwrap();
+}
+
 #[test]
 fn a_hook_that_blocks_or_panics_stops_neither_rescue_nor_reports() {
     let (send, receive) = mpsc::channel();

@@ -29,7 +29,9 @@ impl fmt::Display for LongPollKind {
 
 /// One poll that was longer than the builder's `long_poll_threshold`.
 ///
-/// It comes when the poll is over, or once when it has lasted for ten seconds and is not.
+/// It comes when the poll is over, or once when it has lasted for ten seconds and is not. One more comes, at most once per
+/// second and however short the poll is, if it holds a thread while work waits and nobody is left to do it
+/// ([`LongPoll::is_unrelieved`]).
 #[derive(Clone, Debug)]
 pub struct LongPoll {
     pub(super) runtime: Option<Arc<str>>,
@@ -39,6 +41,7 @@ pub struct LongPoll {
     pub(super) duration: Duration,
     pub(super) kind: LongPollKind,
     pub(super) is_over: bool,
+    pub(super) is_unrelieved: bool,
     pub(super) suppressed: u64,
     pub(super) stack: Option<Stack>,
 }
@@ -69,9 +72,16 @@ impl LongPoll {
         self.kind
     }
 
-    /// False if the poll still lasts; no second event comes when it ends.
+    /// False if the poll still lasts; no second event comes when it ends, unless this one [is
+    /// unrelieved](Self::is_unrelieved).
     pub fn is_over(&self) -> bool {
         self.is_over
+    }
+
+    /// True if all threads were stuck, this one for longest, work waited, and no spare thread could be started for it:
+    /// `max_rescue_threads` were there, or the system refused.
+    pub fn is_unrelieved(&self) -> bool {
+        self.is_unrelieved
     }
 
     /// The worker; a number from the number of workers on is a thread that stands in for one.
@@ -112,6 +122,10 @@ impl fmt::Display for LongPoll {
             f,
             "{verb} worker {} for {:?} ({})",
             self.worker, self.duration, self.kind
-        )
+        )?;
+        match self.is_unrelieved {
+            true => f.write_str(", and no thread is left to stand in"),
+            false => Ok(()),
+        }
     }
 }

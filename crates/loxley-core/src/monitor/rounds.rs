@@ -203,6 +203,7 @@ impl<'a> Rounds<'a> {
                 .tally
                 .spares_refused
                 .fetch_add(1, Ordering::Relaxed);
+            self.stalls.unrelieved(self.monitor, now);
             self.spare_due = Some((now + ARRIVAL, usize::MAX));
         } else {
             self.monitor

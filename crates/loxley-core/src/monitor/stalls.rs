@@ -4,7 +4,8 @@
 //! clock is read per poll. Its task is written down by the worker, two words per poll (`task/running.rs`), and read here
 //! while the worker is known to be in that very poll.
 //!
-//! At most [`BURST`] events come per second; the next one says how many were left out.
+//! At most [`BURST`] events come per second; the next one says how many were left out. That nobody is left to stand in is
+//! told once per second, of the oldest stall.
 
 use std::time::Duration;
 
@@ -52,6 +53,16 @@ pub struct Stalls {
     second: u64,
     told: u32,
     suppressed: u64,
+    /// When it may be told again that nobody is left.
+    unrelieved_until: u64,
+}
+
+/// Why an event is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    Over,
+    Lasting,
+    Unrelieved,
 }
 
 impl Stalls {
@@ -91,7 +102,7 @@ impl Stalls {
                 }
                 if lasted >= LASTING.max(threshold) && !stall.told {
                     stall.told = true;
-                    self.tell(monitor, index, lasted, false, now);
+                    self.tell(monitor, index, Occasion::Lasting, now);
                 }
                 index += 1;
                 continue;
@@ -101,14 +112,26 @@ impl Stalls {
             if lasted >= threshold {
                 monitor.tally.long_polls.fetch_add(1, Ordering::Relaxed);
                 if !told {
-                    self.tell(monitor, index, lasted, true, now);
+                    self.tell(monitor, index, Occasion::Over, now);
                 }
             }
             self.now.swap_remove(index);
         }
     }
 
-    fn tell(&mut self, monitor: &Monitor, index: usize, lasted: u64, is_over: bool, now: u64) {
+    /// Something waits for those who are stuck, and no spare could be started.
+    pub fn unrelieved(&mut self, monitor: &Monitor, now: u64) {
+        if now < self.unrelieved_until {
+            return;
+        }
+        let stalls = self.now.iter().enumerate();
+        if let Some((oldest, _)) = stalls.min_by_key(|(_, stall)| stall.began) {
+            self.unrelieved_until = now + SECOND;
+            self.tell(monitor, oldest, Occasion::Unrelieved, now);
+        }
+    }
+
+    fn tell(&mut self, monitor: &Monitor, index: usize, occasion: Occasion, now: u64) {
         let Some(report) = &monitor.report else {
             return;
         };
@@ -120,17 +143,18 @@ impl Stalls {
             return;
         }
         self.told += 1;
-        let stall = &mut self.now[index];
+        let stall = &self.now[index];
         (report.tell)(LongPoll {
             runtime: report.runtime.clone(),
             worker: stall.sample.seat,
             task: stall.task,
-            task_name: stall.task_name.take(),
-            duration: Duration::from_nanos(lasted),
+            task_name: stall.task_name.clone(),
+            duration: Duration::from_nanos(now.saturating_sub(stall.began)),
             kind: stall.kind(),
-            is_over,
+            is_over: occasion == Occasion::Over,
+            is_unrelieved: occasion == Occasion::Unrelieved,
             suppressed: std::mem::take(&mut self.suppressed),
-            stack: stall.stack.take(),
+            stack: stall.stack.clone(),
         });
     }
 }

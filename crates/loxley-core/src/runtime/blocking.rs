@@ -223,5 +223,6 @@ pub(super) fn start_stand_in(handle: Handle, station: usize) {
 /// Gets a spare for `station`, whose worker is stuck; false if there are too many, or the system refused.
 pub(super) fn start_spare(handle: Handle, station: usize) -> bool {
     let pool = handle.inner.spares.clone();
-    pool.submit(Box::new(StandIn { handle, station })).is_ok()
+    // Who would have to wait for another spare to end comes too late.
+    !pool.is_saturated() && pool.submit(Box::new(StandIn { handle, station })).is_ok()
 }

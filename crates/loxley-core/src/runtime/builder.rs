@@ -315,7 +315,8 @@ impl Builder {
 
     /// Sets the most spare threads that stand in for stuck workers at one time.
     ///
-    /// Unit: threads; 0 allows none. Default: 64. They end half a second after they were last needed.
+    /// Unit: threads; 0 allows none. Default: 64. They end half a second after they were last needed. When one more is
+    /// needed, that is counted and reported ([`LongPoll::is_unrelieved`](super::LongPoll::is_unrelieved)).
     pub fn max_rescue_threads(&mut self, threads: usize) -> &mut Self {
         self.max_spares = threads;
         self
@@ -369,7 +370,8 @@ impl Builder {
         let inner = Arc::new_cyclic(|weak| Inner {
             blocking: Arc::new(BlockingPool::new(self.blocking_config(weak.clone()))),
             blocking_tasks: BlockingTasks::new(reporter.clone()),
-            spares: Arc::new(BlockingPool::new(self.spares_config(weak.clone()))),
+            spares: Arc::new(BlockingPool::new(self.spares_config(self.max_spares, weak))),
+            tellers: Arc::new(BlockingPool::new(self.spares_config(1, weak))),
             watching: OnceLock::new(),
             threads: Threads::default(),
             waiting: Waiting::default(),
@@ -476,11 +478,12 @@ impl Builder {
         }
     }
 
-    fn spares_config(&self, runtime: Weak<Inner>) -> blocking::Config {
+    /// Threads that go soon when they are not needed any more.
+    fn spares_config(&self, threads: usize, runtime: &Weak<Inner>) -> blocking::Config {
         blocking::Config {
-            max_threads: self.max_spares.max(1),
+            max_threads: threads.max(1),
             keep_alive: SPARE_KEEP_ALIVE,
-            ..self.blocking_config(runtime)
+            ..self.blocking_config(runtime.clone())
         }
     }
 

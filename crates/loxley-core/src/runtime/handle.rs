@@ -34,6 +34,8 @@ pub struct Inner {
     pub(super) blocking_tasks: Arc<BlockingTasks>,
     /// Threads that stand in for stuck workers.
     pub(super) spares: Arc<BlockingPool>,
+    /// One thread at most, for the hook that is told of long polls.
+    pub(super) tellers: Arc<BlockingPool>,
     /// The monitor, if rescue is on.
     pub(super) watching: OnceLock<Watching>,
     pub(super) threads: Threads,

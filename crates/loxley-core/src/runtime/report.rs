@@ -1,7 +1,7 @@
 //! Telling of long polls: away from the monitor, which must not run foreign code.
 //!
-//! Events wait in a short queue; one thread of the spares' pool at a time takes them out, so a hook that takes its time
-//! delays other events, and nothing else. With neither a hook nor the feature `tracing` no thread is ever asked for.
+//! Events wait in a short queue; one thread, which comes for that and goes again, takes them out, so a hook that takes its
+//! time delays other events, and nothing else; and it is told that no spare is left, too. With neither a hook nor the feature `tracing` no thread is ever asked for.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -135,7 +135,7 @@ impl Reporter {
         let inner = self.runtime.upgrade().filter(|_| !served);
         if let Some(inner) = inner {
             if inner
-                .spares
+                .tellers
                 .submit(Box::new(Telling(self.clone())))
                 .is_err()
             {
@@ -182,6 +182,7 @@ fn trace(event: &LongPoll) {
             duration_ms = event.duration().as_millis() as u64,
             kind = %event.kind(),
             is_over = event.is_over(),
+            is_unrelieved = event.is_unrelieved(),
             suppressed = event.suppressed(),
             backtrace,
             "a poll held its thread for long"

@@ -159,6 +159,7 @@ impl Handle {
             watching.end(); // E1
         }
         inner.spares.close();
+        inner.tellers.close();
         inner.blocking.close();
         inner.blocking_tasks.close();
         for home in inner.scheduler.homes() {
@@ -179,6 +180,7 @@ impl Handle {
             .threads
             .wait(deadline, oneself && !inner.is_current_thread());
         inner.spares.wait(deadline);
+        inner.tellers.wait(deadline);
         inner.blocking.wait(deadline);
     }
 
