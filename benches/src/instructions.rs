@@ -16,6 +16,7 @@
 //! *Checked by* the tests of the parsers below.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::Command;
 
 use crate::meter::Sample;
@@ -24,8 +25,8 @@ use crate::rows::named;
 
 /// A row to count: its lengths, and the most that loxley may need.
 #[derive(Debug, Clone, Copy)]
-struct Count {
-    row: &'static str,
+pub(crate) struct Count {
+    pub(crate) row: &'static str,
     short: u64,
     long: u64,
     bar: Option<u64>,
@@ -46,7 +47,7 @@ const COUNTS: [Count; 12] = [
     count("http_hello", 1_000, 4_000, None),
 ];
 
-const fn count(row: &'static str, short: u64, long: u64, bar: Option<u64>) -> Count {
+pub(crate) const fn count(row: &'static str, short: u64, long: u64, bar: Option<u64>) -> Count {
     Count {
         row,
         short,
@@ -62,6 +63,7 @@ const fn count(row: &'static str, short: u64, long: u64, bar: Option<u64>) -> Co
 /// If valgrind is missing or fails, or a row is unknown or has no count.
 pub fn run(names: &[String], runtimes: &[String]) -> io::Result<()> {
     checked(names)?;
+    let own = std::env::current_exe()?;
     let mut out = io::stdout();
     write!(out, "{:<16}", "instructions/op")?;
     for runtime in runtimes {
@@ -75,7 +77,7 @@ pub fn run(names: &[String], runtimes: &[String]) -> io::Result<()> {
                 write!(out, "{:>10}", "-")?;
                 continue;
             }
-            let per_op = per_operation(count, runtime, &INSTRUCTIONS)?;
+            let per_op = count.per_operation(&own, runtime, &INSTRUCTIONS)?;
             let over = runtime == "loxley" && count.bar.is_some_and(|bar| per_op > bar as f64);
             write!(
                 out,
@@ -103,9 +105,10 @@ pub fn run(names: &[String], runtimes: &[String]) -> io::Result<()> {
 /// As [`run`].
 pub fn lines(names: &[String]) -> io::Result<()> {
     checked(names)?;
+    let own = std::env::current_exe()?;
     for count in COUNTS.iter().filter(|count| wanted(count, names)) {
-        let instructions = per_operation(count, "loxley", &INSTRUCTIONS)?;
-        let allocations = per_operation(count, "loxley", &ALLOCATIONS)?;
+        let instructions = count.per_operation(&own, "loxley", &INSTRUCTIONS)?;
+        let allocations = count.per_operation(&own, "loxley", &ALLOCATIONS)?;
         writeln!(
             io::stdout(),
             "{} {instructions:.1} {allocations:.3}",
@@ -140,20 +143,31 @@ fn checked(names: &[String]) -> io::Result<()> {
     Ok(())
 }
 
-/// A tool of valgrind's and where it says what it counted.
-struct Counter {
-    arguments: &'static [&'static str],
+/// A tool that runs a program, and where it says what it counted.
+pub(crate) struct Counter {
+    command: &'static [&'static str],
     read: fn(&str) -> Option<u64>,
 }
 
-const INSTRUCTIONS: Counter = Counter {
-    arguments: &["--tool=callgrind", "--callgrind-out-file=/dev/null"],
+pub(crate) const INSTRUCTIONS: Counter = Counter {
+    command: &[
+        "valgrind",
+        "--tool=callgrind",
+        "--callgrind-out-file=/dev/null",
+    ],
     read: collected,
+};
+
+/// System calls of all threads, but not of programs that are started meanwhile.
+pub(crate) const CALLS: Counter = Counter {
+    command: &["strace", "-f", "-b", "execve", "-c", "-U", "calls,name"],
+    read: called,
 };
 
 /// Without memcheck's own checks, which would only take time.
 const ALLOCATIONS: Counter = Counter {
-    arguments: &[
+    command: &[
+        "valgrind",
         "--tool=memcheck",
         "--leak-check=no",
         "--undef-value-errors=no",
@@ -162,28 +176,46 @@ const ALLOCATIONS: Counter = Counter {
     read: allocated,
 };
 
-fn per_operation(count: &Count, runtime: &str, counter: &Counter) -> io::Result<f64> {
-    let (few, short) = count_once(count.row, runtime, count.short, counter)?;
-    let (many, long) = count_once(count.row, runtime, count.long, counter)?;
-    Ok(long.saturating_sub(short) as f64 / many.saturating_sub(few).max(1) as f64)
+impl Count {
+    /// What a program needs per operation of this row.
+    pub(crate) fn per_operation(
+        &self,
+        program: &Path,
+        runtime: &str,
+        counter: &Counter,
+    ) -> io::Result<f64> {
+        let (few, short) = counter.count_once(program, self.row, runtime, self.short)?;
+        let (many, long) = counter.count_once(program, self.row, runtime, self.long)?;
+        Ok(long.saturating_sub(short) as f64 / many.saturating_sub(few).max(1) as f64)
+    }
 }
 
-/// Operations done and what was counted meanwhile.
-fn count_once(row: &str, runtime: &str, amount: u64, counter: &Counter) -> io::Result<(u64, u64)> {
-    let output = Command::new("valgrind")
-        .args(counter.arguments)
-        .arg(std::env::current_exe()?)
-        .args(["one", row, runtime, "--workers", "1", "--no-warm-up"])
-        .args(["--amount", &amount.to_string()])
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let sample: Result<Sample, _> = String::from_utf8_lossy(&output.stdout).trim().parse();
-    match ((counter.read)(&said), sample) {
-        (Some(count), Ok(sample)) if output.status.success() => Ok((sample.ops, count)),
-        _ => Err(io::Error::other(format!(
-            "{row} on {runtime} under valgrind: {}\n{said}",
-            output.status
-        ))),
+impl Counter {
+    /// Operations done and what was counted meanwhile.
+    fn count_once(
+        &self,
+        program: &Path,
+        row: &str,
+        runtime: &str,
+        amount: u64,
+    ) -> io::Result<(u64, u64)> {
+        let (tool, arguments) = self.command.split_first().expect("a tool has a name");
+        let output = Command::new(tool)
+            .args(arguments)
+            .arg(program)
+            .args(["one", row, runtime, "--workers", "1", "--no-warm-up"])
+            .args(["--amount", &amount.to_string()])
+            .output()
+            .map_err(|error| io::Error::other(format!("{tool} does not start: {error}")))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let sample: Result<Sample, _> = String::from_utf8_lossy(&output.stdout).trim().parse();
+        match ((self.read)(&said), sample) {
+            (Some(count), Ok(sample)) if output.status.success() => Ok((sample.ops, count)),
+            _ => Err(io::Error::other(format!(
+                "{row} on {runtime} under {tool}: {}\n{said}",
+                output.status
+            ))),
+        }
     }
 }
 
@@ -206,9 +238,26 @@ fn allocated(said: &str) -> Option<u64> {
     count.trim().replace(',', "").parse().ok()
 }
 
+/// The count in the last line of strace's table, like `  1234 total`.
+fn called(said: &str) -> Option<u64> {
+    let total = said
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_suffix("total"))?;
+    total.trim().parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_calls_are_read_from_straces_last_line() {
+        let said = "    calls syscall\n--------- ----------------\n        1 rseq\n\
+                    --------- ----------------\n       55 total\n";
+        assert_eq!(called(said), Some(55));
+        assert_eq!(called("strace: nothing"), None);
+    }
 
     #[test]
     fn the_count_is_read_from_callgrinds_last_words() {

@@ -1,7 +1,7 @@
 //! The driver of `rescue`: what a stuck worker does to others, in turns, with the bar beside each figure.
 //!
 //! The cases are rows like any others (see [`crate::rows::rescue`]); each round runs one process per contender. The last
-//! four are rows of `rivals`, with and without rescue: what the readiness costs.
+//! one, [`cost`], counts what the readiness costs.
 //!
 //! *Verdicts* on loxley's figure: *met* or *missed* if the whole 95 % interval of its median lies on that side of the
 //! bar, else *undecided*; with one run there is no interval, and the figure alone decides. A bar that holds only where the calm run
@@ -12,6 +12,8 @@
 //!
 //! *Checked by* the tests below.
 
+pub mod cost;
+
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -20,19 +22,12 @@ use std::sync::OnceLock;
 
 use crate::harness::Row;
 use crate::report::{Rivals, Turn, heading, spread_cell, take_turns};
-use crate::rows::{self, rescue};
-use crate::runtimes::{WITH_OPTIONS, WITHOUT_RESCUE};
+use crate::rows::rescue;
+use crate::runtimes::WITH_OPTIONS;
 use crate::stats::{Interval, bootstrap, median, paired_ratios};
 
 /// Those who take turns.
-const CONTENDERS: [&str; 5] = ["loxley", WITHOUT_RESCUE, "tokio", WITH_OPTIONS, "smol"];
-/// Rows of `rivals` that show the cost of the readiness, each with the figure that does.
-const COSTS: [(&str, &str); 4] = [
-    ("spawn_local", "CPU ns/op"),
-    ("yield_many", "CPU ns/op"),
-    ("ping_pong", "CPU ns/op"),
-    ("echo_64b_64", "server CPU µs/msg"),
-];
+const CONTENDERS: [&str; 4] = ["loxley", "tokio", WITH_OPTIONS, "smol"];
 /// Width of a column of the table.
 const WIDTH: usize = 23;
 
@@ -80,13 +75,7 @@ fn bars(case: &str) -> Vec<(&'static str, Bar)> {
             most("switches/turn", 1.1),
             ("CPU µs/turn", Bar::Times(1.1, "tokio")),
         ],
-        cost => {
-            let figure = COSTS.iter().find(|(row, _)| *row == cost);
-            return figure
-                .map(|(_, label)| (*label, Bar::Times(1.02, WITHOUT_RESCUE)))
-                .into_iter()
-                .collect();
-        }
+        _ => Vec::new(),
     };
     let everywhere = [("threads", Bar::Threads), most("threads more, after", 0.0)];
     of_case.into_iter().chain(everywhere).collect()
@@ -104,11 +93,9 @@ pub fn run(options: &Rivals) -> io::Result<bool> {
     let mut missed = Vec::new();
     let mut delivered = true;
     for case in cases {
-        let cost = COSTS.iter().any(|(row, _)| *row == case.name);
         let mut asked = options.clone();
         if asked.runtimes.is_empty() {
-            let all = if cost { &CONTENDERS[..2] } else { &CONTENDERS };
-            asked.runtimes = all.iter().map(|name| (*name).to_owned()).collect();
+            asked.runtimes = CONTENDERS.iter().map(|name| (*name).to_owned()).collect();
         }
         let turns = take_turns(case, &asked);
         let workers = case.workers.unwrap_or(asked.workers);
@@ -117,6 +104,9 @@ pub fn run(options: &Rivals) -> io::Result<bool> {
         out.flush()?;
         missed.extend(lost);
         delivered &= turns.iter().all(|turn| turn.failures.is_empty());
+    }
+    if options.rows.is_empty() || options.rows.iter().any(|name| name == cost::NAME) {
+        missed.extend(cost::run(options.runs)?);
     }
     if !missed.is_empty() {
         writeln!(out, "\nMissed or undecided:")?;
@@ -128,13 +118,10 @@ pub fn run(options: &Rivals) -> io::Result<bool> {
 }
 
 fn chosen(names: &[String]) -> io::Result<Vec<&'static Row>> {
-    let costs = COSTS.iter().filter_map(|(name, _)| rows::named(name));
-    let cases: Vec<_> = rescue::rows().chain(costs).collect();
-    if let Some(stranger) = names
-        .iter()
-        .find(|name| cases.iter().all(|case| case.name != **name))
-    {
-        let all: Vec<_> = cases.iter().map(|case| case.name).collect();
+    let cases: Vec<_> = rescue::rows().collect();
+    let mut all: Vec<_> = cases.iter().map(|case| case.name).collect();
+    all.push(cost::NAME);
+    if let Some(stranger) = names.iter().find(|name| !all.contains(&name.as_str())) {
         return Err(io::Error::other(format!(
             "no case {stranger:?}; there are: {}",
             all.join(" ")
@@ -274,15 +261,25 @@ pub fn program_with_options() -> Result<PathBuf, String> {
 }
 
 fn build_with_options() -> Result<PathBuf, String> {
+    build_again(
+        "tokio-unstable",
+        "--cfg tokio_unstable",
+        &["--no-default-features"],
+    )
+}
+
+/// Builds this program with those flags of the compiler and of cargo, in a target directory of that name.
+fn build_again(name: &str, flags: &str, arguments: &[&str]) -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let ours = own.ancestors().nth(2).ok_or("no target directory")?;
-    let target = ours.join("tokio-unstable");
+    let target = ours.join(name);
     let output = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
         .args(["build", "--release", "--locked", "--package", "benches"])
-        .args(["--bin", "benches", "--no-default-features"])
+        .args(["--bin", "benches"])
+        .args(arguments)
         .arg("--target-dir")
         .arg(&target)
-        .env("RUSTFLAGS", "--cfg tokio_unstable")
+        .env("RUSTFLAGS", flags)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .map_err(|error| format!("cargo does not start: {error}"))?;

@@ -34,6 +34,9 @@
 //! One signal for sleeping and computing: a pool that only computes would fill the machine with threads.
 //! Delivering events, or telling anybody of a long poll, in this thread: a waker or a hook is foreign code, and may block the only thread that would notice.
 //!
+//! Built with `--cfg loxley_without_rescue`, which only the benches do, the machine lacks all that the polls and sleeps of
+//! workers do for this: the yardstick of what that costs (`benches/src/rescue/cost.rs`).
+//!
 //! Checked by `tests/rescue_*.rs` and `loom-tests/tests/{rescue,protocol}.rs`.
 
 mod long_poll;

@@ -392,7 +392,7 @@ impl Builder {
         }));
         // From here on, a runtime that is dropped shuts down what was started.
         let runtime = Runtime::new_from(Handle { inner });
-        if self.rescue {
+        if self.rescues() {
             // First: a worker may be stuck in its very first poll.
             self.start_monitor(runtime.handle())?;
         }
@@ -448,7 +448,7 @@ impl Builder {
             injector_interval: self.injector_interval,
             budget: self.poll_budget,
             // With one worker there is nobody to keep anything from.
-            patient: self.rescue || workers == 1,
+            patient: self.rescues() || workers == 1,
             time_enabled: self.enable_time,
             hooks: self.task_hooks.clone(),
             measures: Measures {
@@ -485,6 +485,10 @@ impl Builder {
             keep_alive: SPARE_KEEP_ALIVE,
             ..self.blocking_config(runtime.clone())
         }
+    }
+
+    fn rescues(&self) -> bool {
+        self.rescue && !cfg!(loxley_without_rescue)
     }
 
     fn start_monitor(&self, handle: &Handle) -> io::Result<()> {

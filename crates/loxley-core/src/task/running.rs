@@ -22,6 +22,9 @@ impl Running {
     /// The thread is about to poll this task.
     #[inline]
     pub fn set<S: Schedule>(&self, task: &Notified<S>) {
+        if cfg!(loxley_without_rescue) {
+            return;
+        }
         let header = header_of(task.header());
         self.id.store(header.id.number(), Ordering::Relaxed);
         let spawned_at = ptr::from_ref(header.spawned_at).cast_mut();
