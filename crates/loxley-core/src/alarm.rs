@@ -30,11 +30,29 @@
 //!
 //! Setting the kernel's timer is the whole cost. On a virtual machine with ticks of 4 ms, in turns that cost 10 to 20 µs
 //! otherwise: 6 µs to set it to a millisecond from now and 5 µs to clear it, because the processor's own timer has to be
-//! set for it; 1.7 µs for both if it lies beyond the next tick. Hence the trust: who has not stalled anybody for long is
-//! noticed after 5 ms instead of 1.5 when it does, once. Hence also the moving on: turns that come often pay for a sixth
+//! set for it; 1.7 µs for both if it lies beyond the next tick. Hence the trust: who has not stalled anybody for ten minutes
+//! is noticed after 5 ms instead of 1.5 when it does, once. Hence also the moving on: turns that come often pay for a sixth
 //! of a call each, turns that a deadline begins for one, others for two.
 //!
 //! # Rejected
+//!
+//! No trust, and other ways to be called after a millisecond. What costs is writing the processor's timer, which a virtual
+//! machine leaves itself for. Writes per turn of 5 ms that begins with a deadline, and in brackets of 50 ms, counted by
+//! `perf stat -e msr:write_msr` over loops of sleep, set, compute, clear:
+//!
+//! | | |
+//! |---|---|
+//! | no alarm | 0.06 (0.02) |
+//! | as it is while trusted: 4.2 ms ahead, and cleared | 0.16 (0.00) |
+//! | as it is while trusted, set at the end of a turn for the next one | 0.31 (0.03) |
+//! | 1 ms ahead, and cleared | 1.65 (1.88) |
+//! | 1 ms beyond the next turn's deadline, set at the end of a turn | 0.60 (0.33); not to be had if a socket begins it |
+//! | just behind the next tick, by `CLOCK_MONOTONIC_COARSE`, and cleared | 1.12 (1.02): processors tick at times of their own; and 2 ms ahead on average |
+//!
+//! A sleeper's own timeout, an epoll's or a futex's, is such a timer too, and so is that of one more thread, which besides
+//! has to be woken in every turn: two switches instead of one. Left to ring instead of being cleared, it wakes the monitor
+//! in every turn. Timers on a thread's processor time see no sleep, and are looked at by ticks. A clock read per poll, or a
+//! flag that the next look sees, tells nobody while the poll lasts.
 //!
 //! Moving it on at each wake that finds less than half of it left: a peer that wakes often then puts off for ever what
 //! is to ring for a stuck worker. Clearing it at every sleep: two calls per turn.
@@ -51,7 +69,7 @@ pub const PERIOD: u64 = 1_000_000;
 /// The same in a pool that is trusted: beyond the next tick of most kernels.
 const TRUSTING: u64 = 4 * PERIOD + PERIOD / 5;
 /// How long a pool is not trusted after a worker was found stuck.
-const MEMORY: u64 = 10_000 * PERIOD;
+const MEMORY: u64 = 600_000 * PERIOD;
 /// The most that one quiet time counts in the average, so that it follows soon.
 const LONGEST: u64 = 2 * TRUSTING;
 /// A sleep may end this much before its deadline.
