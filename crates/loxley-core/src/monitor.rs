@@ -12,8 +12,8 @@
 //! # Protocol
 //!
 //! - V1 the alarm rings. Nobody is active: wait for the next ring. Else sample.
-//! - V2 [`CONVICT`] later sample again. All moved: ring again later, at most [`SLOWEST`] apart. Else those who did
-//!   not are stuck: rounds, until there are none.
+//! - V2 [`CONVICT`] later sample again. All moved: ring again later, at most [`SLOWEST`] apart. Else those who have not
+//!   moved [`CONFIRM`] later either are stuck, unless they are preempted (`preempted.rs`): rounds, until there are none.
 //! - V3 a round publishes the verdicts and the mask, and watches the pollers of stuck tenants.
 //! - V4 is there something to take over: a task in a slot or deque of theirs, a due timer, an event, a task in the
 //!   injector? If so, and a worker sleeps, wake one, whatever the count of searchers says. If others are merely busy,
@@ -41,6 +41,7 @@
 
 mod long_poll;
 mod os;
+mod preempted;
 mod rounds;
 mod stalls;
 
@@ -51,12 +52,15 @@ use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::worker::{Histogram, Scheduler, Seat};
 pub use long_poll::{LongPoll, LongPollKind};
 use os::{Doors, Wake};
+use preempted::{Preempted, Timed};
 use rounds::Rounds;
 pub use stalls::Report;
 use stalls::Stalls;
 
-/// Between the first sample and the verdict.
-const CONVICT: Duration = Duration::from_micros(400);
+/// Between the first sample and the second.
+const CONVICT: Duration = Duration::from_micros(300);
+/// Between the second and the verdict on those who had not moved by then.
+const CONFIRM: Duration = Duration::from_micros(100);
 /// The longest time between two rings while everybody moves, in nanoseconds.
 const SLOWEST: u64 = 2_000_000;
 
@@ -145,7 +149,7 @@ impl Stop {
 }
 
 /// A seat's progress at one moment.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sample {
     seat: usize,
     progress: u64,
@@ -180,6 +184,7 @@ impl Monitor {
     pub fn run(self) {
         let mut period = crate::alarm::PERIOD;
         let mut stalls = Stalls::default();
+        let mut preempted = Preempted::default();
         loop {
             match self.doors.wait(None) {
                 Wake::Stop => return,
@@ -194,14 +199,14 @@ impl Monitor {
                 period = crate::alarm::PERIOD; // V1
                 continue;
             }
-            let Some(stuck) = self.convict_after(&first) else {
+            let Some(stuck) = self.convict_after(&first, &mut preempted) else {
                 return;
             };
             if stuck.is_empty() {
                 period = (period * 2).min(SLOWEST); // V2
             } else {
                 period = crate::alarm::PERIOD;
-                if Rounds::new(&self, &mut stalls).run(stuck, began) == Wake::Stop {
+                if Rounds::new(&self, &mut stalls, &mut preempted).run(stuck, began) == Wake::Stop {
                     return;
                 }
             }
@@ -223,23 +228,32 @@ impl Monitor {
             .collect()
     }
 
-    /// V2: who made no progress since `first`; `None` if the monitor should end.
-    fn convict_after(&self, first: &[Sample]) -> Option<Vec<Sample>> {
+    /// V2: who is stuck since `first`; `None` if the monitor should end.
+    fn convict_after(&self, first: &[Sample], preempted: &mut Preempted) -> Option<Vec<Sample>> {
+        self.pass(CONVICT)?;
+        let unmoved = self.samples().into_iter();
+        let unmoved = unmoved.filter(|sample| first.contains(sample));
+        let mut unmoved: Vec<Timed> = unmoved.map(|sample| self.timed(sample)).collect();
+        if unmoved.is_empty() {
+            return Some(Vec::new());
+        }
+        self.pass(CONFIRM)?;
+        let now = self.samples();
+        unmoved.retain(|timed| now.contains(&timed.sample));
+        Some(preempted.stuck(self, &unmoved, self.scheduler.clock.now()))
+    }
+
+    /// Lets this time pass; `None` if the monitor should end.
+    fn pass(&self, time: Duration) -> Option<()> {
         loop {
-            match self.doors.wait(Some(CONVICT)) {
+            match self.doors.wait(Some(time)) {
                 Wake::Stop => return None,
-                Wake::Time => break,
+                Wake::Time => return Some(()),
                 // Taken back, or else nobody would set the alarm again while it seems to be set.
                 Wake::Ring => self.scheduler.alarm.rang(),
                 Wake::Event => {}
             }
         }
-        let now = self.samples();
-        Some(
-            now.into_iter()
-                .filter(|sample| first.contains(sample))
-                .collect(),
-        )
     }
 
     fn seat(&self, index: usize) -> &Arc<Seat> {

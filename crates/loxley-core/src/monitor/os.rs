@@ -120,3 +120,15 @@ pub fn is_asleep(thread: u32) -> bool {
 pub fn is_asleep(_thread: u32) -> bool {
     true
 }
+
+/// The processor time that a thread has used, in nanoseconds.
+#[cfg(target_os = "linux")]
+pub fn processor_time(thread: u32) -> Option<u64> {
+    linux::processor_time(thread)
+}
+
+/// Elsewhere nobody can tell.
+#[cfg(not(target_os = "linux"))]
+pub fn processor_time(_thread: u32) -> Option<u64> {
+    None
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::os::{self, Wake};
+use super::preempted::{Preempted, Timed};
 use super::stalls::Stalls;
 use super::{CONVICT, Monitor, Reason, Sample};
 use crate::primitive::atomic::Ordering;
@@ -23,6 +24,7 @@ const HARVEST: u64 = 150_000;
 pub struct Rounds<'a> {
     monitor: &'a Monitor,
     stalls: &'a mut Stalls,
+    preempted: &'a mut Preempted,
     /// Stations whose pollers are watched.
     watched: Vec<usize>,
     /// An event was seen in a watched poller since the last action.
@@ -38,10 +40,11 @@ pub struct Rounds<'a> {
 
 impl<'a> Rounds<'a> {
     /// Nothing has been done yet.
-    pub fn new(monitor: &'a Monitor, stalls: &'a mut Stalls) -> Self {
+    pub fn new(monitor: &'a Monitor, stalls: &'a mut Stalls, preempted: &'a mut Preempted) -> Self {
         Self {
             monitor,
             stalls,
+            preempted,
             watched: Vec::new(),
             event: false,
             waiting_since: None,
@@ -55,29 +58,42 @@ impl<'a> Rounds<'a> {
         let mut end = Wake::Time;
         self.publish(&stuck, &[], began);
         let clock = &self.monitor.scheduler.clock;
-        let (mut before, mut sampled_at) = (self.monitor.samples(), clock.now());
+        let (mut before, mut sampled_at) = (self.timed(), clock.now());
         while !stuck.is_empty() {
             self.act(&stuck);
             end = self.rest();
             if end == Wake::Stop {
                 break;
             }
-            let (samples, now) = (self.monitor.samples(), clock.now());
+            let (mut next, now) = (self.monitor.samples(), clock.now());
             // Who was stuck stays so while it does not move; others get the same time to move as the first, however many
             // events make rounds shorter than that.
             let settled = now - sampled_at >= CONVICT.as_nanos() as u64;
-            let mut next = samples.clone();
-            next.retain(|sample| stuck.contains(sample) || (settled && before.contains(sample)));
+            let more = match settled {
+                true => {
+                    before.retain(|timed| {
+                        next.contains(&timed.sample) && !stuck.contains(&timed.sample)
+                    });
+                    self.preempted.stuck(self.monitor, &before, now)
+                }
+                false => Vec::new(),
+            };
+            next.retain(|sample| stuck.contains(sample) || more.contains(sample));
             self.publish(&next, &stuck, sampled_at);
             stuck = next;
             if settled {
-                (before, sampled_at) = (samples, now);
+                (before, sampled_at) = (self.timed(), now);
             }
         }
         self.monitor.scheduler.stuck.set(std::iter::empty());
         self.monitor.scheduler.stuck.waits_no_more();
         self.watch(&[]);
         end
+    }
+
+    fn timed(&self) -> Vec<Timed> {
+        let samples = self.monitor.samples().into_iter();
+        samples.map(|sample| self.monitor.timed(sample)).collect()
     }
 
     /// V3.
@@ -140,9 +156,7 @@ impl<'a> Rounds<'a> {
             self.harvest_until = now + HARVEST;
         }
         scheduler.stuck.waits(now);
-        if let Some(station) = scheduler.idle.call_anybody() {
-            self.monitor.tally.calls.fetch_add(1, Ordering::Relaxed);
-            scheduler.stations[station].park.unpark();
+        if self.call() {
             return;
         }
         let active = scheduler.seats().filter(|seat| seat.is_active()).count();
@@ -152,6 +166,17 @@ impl<'a> Rounds<'a> {
         }
         let since = *self.waiting_since.get_or_insert(now);
         self.stand_in(stuck, now, since);
+    }
+
+    /// Wakes somebody, if somebody sleeps.
+    fn call(&self) -> bool {
+        let scheduler = &self.monitor.scheduler;
+        let Some(station) = scheduler.idle.call_anybody() else {
+            return false;
+        };
+        self.monitor.tally.calls.fetch_add(1, Ordering::Relaxed);
+        scheduler.stations[station].park.unpark();
+        true
     }
 
     /// V5.
