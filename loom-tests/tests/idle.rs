@@ -20,7 +20,7 @@ use loom::thread;
 use loom_tests::{Item, Items, Twin, check, must_fail};
 use loxley_core::doors::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loxley_core::doors::fault::How;
-use loxley_core::doors::idle::{Announce, Idle, Unparked};
+use loxley_core::doors::idle::{Announce, Bed, Idle, Unparked, Wish};
 use loxley_core::doors::park::{self, NEVER, Park, Prepared};
 use loxley_core::doors::queue::{Injector, Local, Public, Push, Stolen};
 
@@ -134,7 +134,7 @@ fn account(shared: &Shared, index: usize, begin: Begin) {
         Begin::Searching => assert!(shared.idle.start_searching()),
         Begin::Asleep => {
             let how = park::How::Futex;
-            let _ = shared.idle.park(index, how, false);
+            let _ = shared.idle.park(index, Wish::default(), false);
             assert_eq!(shared.parks[index].prepare(how, NEVER), Prepared::Ready);
         }
         Begin::Active | Begin::Parking => {}
@@ -264,7 +264,7 @@ impl Worker {
         let place = &shared.parks[self.index];
         let _ = shared
             .idle
-            .park(self.index, how, self.searching.replace(false)); // I1
+            .park(self.index, Wish::default(), self.searching.replace(false)); // I1
         if place.prepare(how, NEVER) == Prepared::Notified {
             return self.leave_the_list(false);
         }
@@ -285,7 +285,7 @@ impl Worker {
     }
 
     fn leave_the_list(&self, found: bool) {
-        let unparked = self.shared.idle.unpark_self(self.index, found);
+        let unparked = self.shared.idle.unpark_self(self.index, Bed::FUTEX, found);
         self.searching.set(unparked == Unparked::Searching);
     }
 

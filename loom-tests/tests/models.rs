@@ -26,6 +26,8 @@ mod idle;
 #[cfg(loxley_loom)]
 mod injector;
 #[cfg(loxley_loom)]
+mod keeper;
+#[cfg(loxley_loom)]
 mod park;
 #[cfg(loxley_loom)]
 mod queue;

@@ -15,7 +15,7 @@ use loom::thread;
 use loom_tests::{FULL, Item, Items, Tracked, Twin, Woken, check, must_fail};
 use loxley_core::doors::Clock;
 use loxley_core::doors::fault::How;
-use loxley_core::doors::idle::Idle;
+use loxley_core::doors::idle::{Idle, Wish};
 use loxley_core::doors::park::{self, NEVER, Park, Prepared};
 use loxley_core::doors::poller::{Interest, Poller, Ready, Registration, Timeout};
 use loxley_core::doors::queue::{Local, Public, Stolen};
@@ -78,7 +78,7 @@ fn a_verdict_ends_with_the_next_poll() {
 fn a_call() {
     let (seat, items, slot) = (seat(), Items::new(1), Arc::new(Public::<Item>::new()));
     let (idle, place) = (Arc::new(Idle::new(2)), Arc::new(Park::futex_only()));
-    let _ = idle.park(1, park::How::Futex, false);
+    let _ = idle.park(1, Wish::default(), false);
     assert_eq!(place.prepare(park::How::Futex, NEVER), Prepared::Ready);
     let owner = {
         let (seat, items, slot) = (seat.clone(), items.clone(), slot.clone());

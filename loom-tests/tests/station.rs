@@ -14,7 +14,7 @@ use loom::thread;
 use loom_tests::{Tracked, Twin, check, must_fail};
 use loxley_core::doors::Clock;
 use loxley_core::doors::fault::How;
-use loxley_core::doors::idle::{Announce, Idle, Unparked};
+use loxley_core::doors::idle::{Announce, Bed, Idle, Unparked, Wish};
 use loxley_core::doors::park::{self, NEVER, Prepared};
 use loxley_core::doors::timer::Timers;
 use loxley_core::doors::worker::Station;
@@ -51,7 +51,7 @@ impl Place {
             return false;
         }
         self.bed.touch();
-        let _ = self.idle.park(0, park::How::Futex, false);
+        let _ = self.idle.park(0, Wish::default(), false);
         if self.station.park.prepare(park::How::Futex, NEVER) == Prepared::Notified {
             self.get_up(seat);
             return false;
@@ -65,7 +65,7 @@ impl Place {
         if !self.list_first {
             self.station.end_sleep(seat);
         }
-        if self.idle.unpark_self(0, false) == Unparked::Searching {
+        if self.idle.unpark_self(0, Bed::FUTEX, false) == Unparked::Searching {
             self.idle.give_up_searching();
         }
         if self.list_first {

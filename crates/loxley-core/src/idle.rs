@@ -26,6 +26,19 @@
 //! - S2 whoever finds work stops searching *before* running anything. The last to stop announces: pushes that saw
 //!   a searcher in A3 relied on him.
 //!
+//! Pollers of those who sleep:
+//! - J1 who goes to sleep while others are awake, and may rely on them, *leaves* its poller to them: it sleeps on the
+//!   futex, and they look into that poller whenever they look into their own.
+//! - J2 who goes to sleep as the last, or may not rely on the others, is a *keeper*: it sleeps in its own poller and in
+//!   all that are left, at once. Both are decided under the lock under which sleepers are counted, so that a poller that is
+//!   left always has somebody awake, or a keeper.
+//! - J3 who is awake and will not look for a while calls somebody ([`Idle::call_anybody`]): because it is slow, because it
+//!   blocks, or, in the monitor's words, because it is stuck. It then may not be relied on, and J2 makes who was called
+//!   the keeper. What it says and what J1 sets are re-checked on both sides of the fences of I2 and J3.
+//!
+//! So a client that keeps one worker busy wakes nobody else: waking a peer per message cost a third of the processor
+//! time of a small exchange.
+//!
 //! The most recently parked is woken first, its memory is warm; those who sit in a poller only when nobody sleeps
 //! on a futex, because they are there for their sockets and cost an eventfd write to wake.
 //!
@@ -35,13 +48,13 @@
 //! A bitmap instead of the list: it forgets the order. Dozing before parking: 1.89 instead of 0.98 switches per
 //! request (zio #739). A counter of jobs as in rayon: needs a `SeqCst` access that loom does not model.
 //!
-//! Checked by `loom-tests/tests/{idle,protocol}.rs` and the tests below.
+//! Checked by `loom-tests/tests/{idle,keeper,protocol}.rs` and the tests below.
 
 use std::fmt;
 
 use crate::park::How;
 use crate::primitive::Mutex;
-use crate::primitive::atomic::{AtomicUsize, Ordering, fence};
+use crate::primitive::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
 /// The word: searching workers in the low half, parked ones in the high half, and one bit at the top.
 const HALF: u32 = usize::BITS / 2;
@@ -54,6 +67,8 @@ pub struct Idle {
     /// Changed by read-modify-writes only; PARKED only under the lock. Relaxed: the word publishes nothing but itself,
     /// and what two sides must see of each other the fences of A2 and I2 order.
     state: AtomicUsize,
+    /// The stations whose pollers are left to those awake, a bit each. Written under the lock.
+    left: AtomicU64,
     sleepers: Mutex<Sleepers>,
     stations: usize,
 }
@@ -62,6 +77,69 @@ pub struct Idle {
 struct Sleepers {
     futex: Vec<usize>,
     poll: Vec<usize>,
+    /// Of those left, the ones in which a keeper sleeps.
+    kept: u64,
+}
+
+/// How many pollers may be left: whoever is awake looks into all of them.
+const MOST_LEFT: u32 = 7;
+
+/// What a station's tenant wants of its sleep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Its poller has sources that somebody must look after.
+    pub sources: bool,
+    /// Whoever is awake may be relied on to look into other pollers soon.
+    pub relies: bool,
+}
+
+/// Where it sleeps.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bed {
+    /// On the futex or in the poller.
+    pub how: How,
+    /// The stations whose pollers it sleeps in beside its own (J2), a bit each.
+    pub keeps: Stations,
+    /// Nobody is left awake.
+    pub last: bool,
+}
+
+#[cfg(any(test, loxley_loom))]
+impl Bed {
+    /// On the futex, with no sources to leave.
+    pub const FUTEX: Self = Self {
+        how: How::Futex,
+        keeps: Stations(0),
+        last: false,
+    };
+}
+
+/// The bit of a station; those beyond the word are never left.
+fn bit(station: usize) -> u64 {
+    u32::try_from(station).map_or(0, |station| 1u64.checked_shl(station).unwrap_or(0))
+}
+
+/// Some stations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stations(u64);
+
+impl Stations {
+    /// True if there are none.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Iterator for Stations {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let station = self.0.trailing_zeros();
+        self.0 &= self.0.wrapping_sub(1);
+        (station < u64::BITS).then_some(station as usize)
+    }
 }
 
 /// What a worker is after a sleep.
@@ -91,6 +169,7 @@ impl Idle {
     pub fn new(stations: usize) -> Self {
         Self {
             state: AtomicUsize::new(0),
+            left: AtomicU64::new(0),
             sleepers: Mutex::new(Sleepers::default()),
             stations,
         }
@@ -170,25 +249,54 @@ impl Idle {
         parked(self.state.load(Ordering::Relaxed)) >= self.stations
     }
 
-    /// I1; true if nobody is left awake.
-    pub fn park(&self, station: usize, how: How, was_searching: bool) -> bool {
+    /// I1, J1 and J2.
+    pub fn park(&self, station: usize, wish: Wish, was_searching: bool) -> Bed {
         let mut sleepers = self.sleepers.lock();
-        match how {
-            How::Futex => sleepers.futex.push(station),
-            How::Poll => sleepers.poll.push(station),
-        }
         let searching = if was_searching { SEARCHING } else { 0 };
         // The fence of I2 follows in `Park::prepare`.
         let before = self
             .state
             .fetch_add(PARKED.wrapping_sub(searching), Ordering::Relaxed);
-        parked(before) + 1 >= self.stations
+        let last = parked(before) + 1 >= self.stations;
+        let left = self.left.load(Ordering::Relaxed);
+        let unattended = left & !sleepers.kept;
+        let relies = wish.relies && !last;
+        let is_kept = sleepers.kept & bit(station) != 0;
+        let has_room = bit(station) != 0 && left.count_ones() < MOST_LEFT;
+        let nothing_to_keep = relies || unattended == 0;
+        let how = match wish.sources {
+            false if nothing_to_keep => How::Futex,
+            true if nothing_to_keep && (is_kept || (relies && has_room)) => How::Left,
+            _ => How::Poll,
+        };
+        let keeps = if relies { 0 } else { unattended };
+        match how {
+            How::Futex => sleepers.futex.push(station),
+            How::Left => {
+                sleepers.futex.push(station);
+                self.left.store(left | bit(station), Ordering::Relaxed);
+            }
+            How::Poll => {
+                sleepers.poll.push(station);
+                sleepers.kept |= keeps;
+            }
+        }
+        Bed {
+            how,
+            keeps: Stations(keeps),
+            last,
+        }
     }
 
     /// The end of every sleep, and I4. `search`: the caller will search, if it was not chosen anyway.
-    pub fn unpark_self(&self, station: usize, search: bool) -> Unparked {
+    pub fn unpark_self(&self, station: usize, bed: Bed, search: bool) -> Unparked {
         let mut sleepers = self.sleepers.lock();
-        let Sleepers { futex, poll } = &mut *sleepers;
+        sleepers.kept &= !bed.keeps.0;
+        if bed.how == How::Left {
+            let left = self.left.load(Ordering::Relaxed);
+            self.left.store(left & !bit(station), Ordering::Relaxed);
+        }
+        let Sleepers { futex, poll, .. } = &mut *sleepers;
         if !remove(futex, station) && !remove(poll, station) {
             return Unparked::Searching; // A4 took us out and counted us
         }
@@ -200,6 +308,18 @@ impl Idle {
         } else {
             Unparked::Active
         }
+    }
+
+    /// The stations whose pollers are left to those who are awake.
+    #[inline]
+    pub fn left(&self) -> Stations {
+        Stations(self.left.load(Ordering::Relaxed))
+    }
+
+    /// The same, without those that a keeper sleeps in.
+    pub fn unattended(&self) -> Stations {
+        let sleepers = self.sleepers.lock();
+        Stations(self.left.load(Ordering::Relaxed) & !sleepers.kept)
     }
 
     /// From now on every announcement says so, and nobody parks any more.
@@ -262,9 +382,17 @@ mod tests {
     fn parked_pool(how: [How; 3]) -> Idle {
         let idle = Idle::new(3);
         for (station, how) in how.into_iter().enumerate() {
-            let _ = idle.park(station, how, false);
+            assert_eq!(park(&idle, station, how == How::Poll).how, how);
         }
         idle
+    }
+
+    fn park(idle: &Idle, station: usize, sources: bool) -> Bed {
+        let wish = Wish {
+            sources,
+            relies: false,
+        };
+        idle.park(station, wish, false)
     }
 
     #[test]
@@ -303,8 +431,8 @@ mod tests {
     fn a_worker_chosen_while_it_wakes_by_itself_searches() {
         let idle = parked_pool([How::Futex; 3]);
         assert_eq!(idle.announce(), Announce::Wake(2));
-        assert_eq!(idle.unpark_self(2, false), Unparked::Searching);
-        assert_eq!(idle.unpark_self(1, false), Unparked::Active);
+        assert_eq!(idle.unpark_self(2, Bed::FUTEX, false), Unparked::Searching);
+        assert_eq!(idle.unpark_self(1, Bed::FUTEX, false), Unparked::Active);
         assert_eq!(idle.counts(), (1, 1));
     }
 
@@ -316,6 +444,58 @@ mod tests {
         assert!(!idle.start_searching());
         let alone = Idle::new(1);
         assert!(alone.start_searching());
+    }
+
+    const RELIES: Wish = Wish {
+        sources: true,
+        relies: true,
+    };
+
+    #[test]
+    fn pollers_are_left_to_those_awake_and_kept_by_the_last() {
+        let idle = Idle::new(3);
+        assert_eq!(idle.park(0, RELIES, false).how, How::Left);
+        assert_eq!(idle.park(2, RELIES, false).how, How::Left);
+        assert!(idle.left().eq([0, 2]));
+        let keeper = idle.park(1, RELIES, false);
+        assert!(keeper.last && keeper.how == How::Poll);
+        assert!(keeper.keeps.eq([0, 2]));
+        assert!(idle.unattended().is_empty());
+        let _ = idle.unpark_self(1, keeper, false);
+        assert!(idle.unattended().eq([0, 2]));
+    }
+
+    #[test]
+    fn who_comes_back_while_a_keeper_sleeps_leaves_its_poller_to_it_again() {
+        let idle = Idle::new(2);
+        let left = idle.park(0, RELIES, false);
+        let keeper = idle.park(1, RELIES, false);
+        let _ = idle.unpark_self(0, left, false);
+        assert!(idle.left().is_empty());
+        assert_eq!(idle.park(0, RELIES, false).how, How::Left);
+        let _ = idle.unpark_self(1, keeper, false);
+        assert!(idle.unattended().eq([0]));
+    }
+
+    #[test]
+    fn who_may_not_rely_on_the_others_keeps_what_is_left() {
+        let idle = Idle::new(3);
+        let _ = idle.park(0, RELIES, false);
+        let bed = park(&idle, 1, false);
+        assert_eq!(bed.how, How::Poll, "although it has no sources of its own");
+        assert!(!bed.last && bed.keeps.eq([0]));
+        assert_eq!(park(&idle, 2, true).keeps.count(), 0);
+    }
+
+    #[test]
+    fn only_so_many_pollers_are_left() {
+        let idle = Idle::new(20);
+        let left = (0..19).filter(|&station| idle.park(station, RELIES, false).how == How::Left);
+        assert_eq!(left.count(), MOST_LEFT as usize);
+        assert_eq!(
+            idle.park(19, RELIES, false).keeps.count(),
+            MOST_LEFT as usize
+        );
     }
 
     #[test]

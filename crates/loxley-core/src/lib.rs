@@ -114,7 +114,7 @@ pub mod doors {
     }
 
     pub mod idle {
-        pub use crate::idle::{Announce, Idle, Unparked};
+        pub use crate::idle::{Announce, Bed, Idle, Unparked, Wish};
     }
 
     pub mod poller {

@@ -5,8 +5,8 @@
 //!
 //! # Words
 //!
-//! *Park word*: RUNNING, PARKED_FUTEX (on the condition variable), PARKED_POLL (inside the poller),
-//! NOTIFIED (a wake that the next sleep consumes). *Until*: the deadline that the sleeper wakes by itself
+//! *Park word*: RUNNING, PARKED_FUTEX (on the condition variable), PARKED_LEFT (the same, and others look into the
+//! poller), PARKED_POLL (inside the poller), NOTIFIED (a wake that the next sleep consumes). *Until*: the deadline that the sleeper wakes by itself
 //! for, [`NEVER`] if none, 0 while it runs.
 //!
 //! # Protocol
@@ -47,12 +47,15 @@ const RUNNING: u32 = 0;
 const PARKED_FUTEX: u32 = 1;
 const PARKED_POLL: u32 = 2;
 const NOTIFIED: u32 = 3;
+const PARKED_LEFT: u32 = 4;
 
 /// Where the sleeper will wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
     /// On the condition variable: nothing but [`Park::unpark`] or its deadline ends it.
     Futex,
+    /// The same; the poller is left to those who are awake (`idle.rs`), so a registration ends no sleep.
+    Left,
     /// In the poller: the kick ends it, and so does an event.
     Poll,
 }
@@ -101,6 +104,7 @@ impl Park {
         self.until.store(until, Ordering::Relaxed);
         let word = match how {
             How::Futex => PARKED_FUTEX,
+            How::Left => PARKED_LEFT,
             How::Poll => PARKED_POLL,
         };
         // Acquire: pairs with the Release of the swap in `unpark`.
@@ -116,7 +120,10 @@ impl Park {
     pub fn sleep(&self, timeout: Option<std::time::Duration>) {
         let mut guard = self.lock.lock();
         // Relaxed: the lock orders it after the waker's swap, which locks before it notifies.
-        while self.word.load(Ordering::Relaxed) == PARKED_FUTEX {
+        while matches!(
+            self.word.load(Ordering::Relaxed),
+            PARKED_FUTEX | PARKED_LEFT
+        ) {
             match timeout {
                 None => self.wakeup.wait(&mut guard),
                 Some(limit) => {
@@ -139,7 +146,7 @@ impl Park {
     pub fn unpark(&self) -> bool {
         // Release: pairs with the Acquire of `prepare` and `finish`.
         match self.word.swap(NOTIFIED, Ordering::AcqRel) {
-            PARKED_FUTEX => {
+            PARKED_FUTEX | PARKED_LEFT => {
                 // The sleeper checks the word under this lock: passing through it means that the
                 // sleeper has either seen NOTIFIED or is waiting.
                 drop(self.lock.lock());
@@ -174,7 +181,7 @@ impl Park {
     pub fn is_parked(&self) -> bool {
         matches!(
             self.word.load(Ordering::Relaxed),
-            PARKED_FUTEX | PARKED_POLL
+            PARKED_FUTEX | PARKED_LEFT | PARKED_POLL
         )
     }
 }
@@ -184,6 +191,7 @@ impl fmt::Debug for Park {
         let word = match self.word.load(Ordering::Relaxed) {
             RUNNING => "running",
             PARKED_FUTEX => "parked on the futex",
+            PARKED_LEFT => "parked on the futex, the poller left to others",
             PARKED_POLL => "parked in the poller",
             _ => "notified",
         };
@@ -247,6 +255,19 @@ mod tests {
         park.registration_added();
         park.sleep(None);
         assert!(park.finish());
+    }
+
+    #[test]
+    fn a_registration_wakes_nobody_whose_poller_is_left_to_others() {
+        let (kicks, park) = counting();
+        assert_eq!(park.prepare(How::Left, NEVER), Prepared::Ready);
+        park.registration_added();
+        assert!(!park.finish());
+        assert_eq!(park.prepare(How::Left, NEVER), Prepared::Ready);
+        assert!(park.unpark());
+        park.sleep(None);
+        assert!(park.finish());
+        assert_eq!(kicks.load(Ordering::Relaxed), 0);
     }
 
     #[test]

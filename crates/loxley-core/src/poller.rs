@@ -66,7 +66,7 @@ pub use interest::{Direction, Interest, Ready};
 pub use readiness::ReadyEvent;
 pub use source::Registration;
 
-use os::{Doors, Waiter};
+use os::{Doors, MOST_BESIDE, Waiter};
 use slab::{Slab, Token};
 
 /// How long a harvest may wait for its first event.
@@ -267,6 +267,27 @@ impl PollGuard<'_> {
         add(&poller.polls, 1);
         add(&poller.events, delivered as u64);
         waited.map(|()| delivered)
+    }
+}
+
+impl PollGuard<'_> {
+    /// Sleeps in this poller and in `others`, until something is to be harvested in any of them; says in which of the
+    /// others, a bit each in their order. Of more than seven the rest is not waited for.
+    pub fn sleep_beside<'p>(
+        &mut self,
+        timeout: Timeout,
+        others: impl Iterator<Item = &'p Poller>,
+    ) -> io::Result<u64> {
+        let mut doors = [const { None }; MOST_BESIDE];
+        for (place, other) in doors.iter_mut().zip(others) {
+            *place = other.doors();
+        }
+        match self.waiter.as_mut() {
+            Some(waiter) if !self.poller.closing.load(Ordering::Relaxed) => {
+                waiter.wait_beside(timeout, &doors)
+            }
+            _ => Err(error::shut_down()),
+        }
     }
 }
 

@@ -49,6 +49,7 @@ mod attend;
 mod block;
 mod counters;
 mod histogram;
+mod keeper;
 mod look;
 mod pace;
 mod rescue;
@@ -126,6 +127,8 @@ pub struct Worker {
     searching: Cell<bool>,
     /// Somebody wants to hear of polls, or the injector has a pace of its own.
     attended: bool,
+    /// Its polls are slow, and the scheduler counts it.
+    slow: Cell<bool>,
     /// Polls until the work that waits here is announced; 0: nothing is owed.
     owed: Cell<u32>,
     /// Announcements are held back while a look's wakes are delivered.
@@ -180,6 +183,7 @@ impl Worker {
             mode: Cell::new(if config.measures.stamps() { STAMPS } else { 0 }),
             searching: Cell::new(false),
             attended: config.injector_interval.is_some() || scheduler.is_attended(),
+            slow: Cell::new(false),
             owed: Cell::new(0),
             holding: Cell::new(false),
             held: Cell::new(false),
@@ -243,7 +247,7 @@ impl Worker {
         if self.pace.is_due() {
             self.look();
         }
-        if self.run_tasks() || self.take_batch() || self.search() {
+        if self.run_tasks() || self.take_batch() || self.search() || self.look_once_more() {
             return Step::Ran;
         }
         Step::Idle
@@ -384,6 +388,7 @@ impl Worker {
 
     /// Gives the seat up for now, tasks and all: on a current-thread runtime the next driver finds them.
     pub fn stand_up(self) {
+        self.set_slow(false);
         if self.searching.replace(false) {
             let announce = self.scheduler.idle.stop_searching();
             self.scheduler.carry_out(announce);

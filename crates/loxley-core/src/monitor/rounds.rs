@@ -146,6 +146,10 @@ impl<'a> Rounds<'a> {
             // A thread that inserts a timer just when it loses its station tells nobody (`worker/station.rs`).
             station.park.deadline_added(station.timers.next_deadline());
         }
+        if !scheduler.idle.unattended().is_empty() {
+            // J3 of `idle.rs`: they may have been left to somebody who is stuck.
+            self.call();
+        }
         let now = scheduler.clock.now();
         if !self.has_work(stuck, now) {
             self.waiting_since = None;

@@ -8,6 +8,7 @@
 //! - M3 An event is delivered once, after the registration that it belongs to, and perhaps after the source was
 //!   deregistered.
 //! - M4 A zero wait consumes a kick: mio's are edges, too.
+//! - M5 Who sleeps in several pollers returns when there is something in any of them, and takes nothing.
 //!
 //! A wait never times out by itself: a time-out is an event of its own in the model. `Notify` rather than a
 //! lock and a condition, which would order more than M1.
@@ -31,12 +32,18 @@ pub struct Doors {
     pending: Notify,
     /// A lock, because M3 promises that order.
     events: Mutex<Vec<(usize, Ready)>>,
+    /// Who sleeps in this poller beside its own.
+    beside: Mutex<Option<Arc<Doors>>>,
 }
+
+/// The most other pollers that one can sleep in beside its own.
+pub const MOST_BESIDE: usize = 1;
 
 impl Doors {
     pub fn kick(&self) {
         self.kicked.swap(true, Ordering::Release); // M1, pairs with the swap in `Waiter::wait`
         self.pending.notify();
+        self.tell();
     }
 
     pub fn register(&self, _: RawFd, _: usize, _: bool) -> io::Result<()> {
@@ -59,6 +66,18 @@ impl Doors {
     pub fn inject(&self, token: usize, ready: Ready) {
         self.events.lock().push((token, ready));
         self.pending.notify();
+        self.tell();
+    }
+
+    /// M5: who sleeps here beside its own poller returns.
+    fn tell(&self) {
+        if let Some(sleeper) = &*self.beside.lock() {
+            sleeper.pending.notify();
+        }
+    }
+
+    fn has_something(&self) -> bool {
+        self.kicked.load(Ordering::Relaxed) || !self.events.lock().is_empty()
     }
 }
 
@@ -74,6 +93,7 @@ impl Waiter {
             kicked: AtomicBool::new(false),
             pending: Notify::new(),
             events: Mutex::new(Vec::new()),
+            beside: Mutex::new(None),
         });
         Ok(Self { doors })
     }
@@ -97,5 +117,22 @@ impl Waiter {
             sink(token, ready);
         }
         Ok(())
+    }
+
+    pub fn wait_beside(&mut self, _: Timeout, others: &[Option<Arc<Doors>>]) -> io::Result<u64> {
+        let others = || others.iter().flatten();
+        for other in others() {
+            *other.beside.lock() = Some(self.doors.clone());
+        }
+        while !self.doors.has_something() && !others().any(|other| other.has_something()) {
+            self.doors.pending.wait();
+        }
+        for other in others() {
+            *other.beside.lock() = None;
+        }
+        let ready = others().enumerate();
+        Ok(ready.fold(0, |mask, (index, other)| {
+            mask | u64::from(other.has_something()) << index
+        }))
     }
 }

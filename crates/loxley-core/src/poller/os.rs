@@ -16,10 +16,11 @@ mod portable;
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::poller::Timeout;
 use crate::poller::error::while_doing;
@@ -29,6 +30,9 @@ use crate::primitive::{Arc, Weak};
 
 /// Events that one wait may bring; the rest stays in the kernel's queue for the next one.
 const BATCH: usize = 256;
+
+/// The most other pollers that one can sleep in beside its own.
+pub const MOST_BESIDE: usize = 7;
 
 /// Longer waits end early, which is allowed: the caller looks at its clock and comes back. Twenty days fit into
 /// every timeout that a kernel takes.
@@ -144,6 +148,48 @@ impl Waiter {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             waited => waited.map_err(|error| while_doing("wait for events".to_owned(), error)),
         }
+    }
+}
+
+impl Waiter {
+    /// Waits until there is something in this poller or in one of the others, and says in which of the others, a bit each.
+    /// Takes no event.
+    pub fn wait_beside(
+        &mut self,
+        timeout: Timeout,
+        others: &[Option<Arc<Doors>>],
+    ) -> io::Result<u64> {
+        let limit = match timeout {
+            Timeout::Zero => Some(Duration::ZERO),
+            Timeout::Until(limit) => Some(limit.min(LONGEST)),
+            Timeout::Never => None,
+        };
+        let limit = match (&mut self.wait, limit) {
+            #[cfg(target_os = "linux")]
+            (Wait::Linux(wait), Some(limit)) => wait.arm(limit),
+            (_, limit) => limit.map(|limit| Timespec {
+                tv_sec: limit.as_secs() as _,
+                tv_nsec: limit.subsec_nanos() as _,
+            }),
+        };
+        let others = others.iter().take(MOST_BESIDE);
+        let doors = || std::iter::once(&self.doors).chain(others.clone().flatten());
+        let mut fds: [PollFd<'_>; MOST_BESIDE + 1] =
+            std::array::from_fn(|_| PollFd::new(&self.doors.registry, PollFlags::empty()));
+        for (fd, doors) in fds.iter_mut().zip(doors()) {
+            *fd = PollFd::from_borrowed_fd(doors.registry.as_fd(), PollFlags::IN);
+        }
+        let fds = &mut fds[..doors().count()];
+        match poll(fds, limit.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(while_doing("wait for events".to_owned(), error.into())),
+        }
+        // The closed ones are not among the descriptors, but among the bits.
+        let mut ready = fds[1..].iter().map(|fd| !fd.revents().is_empty());
+        let bits = others.enumerate().filter(|(_, doors)| doors.is_some());
+        Ok(bits.fold(0, |mask, (index, _)| {
+            mask | u64::from(ready.next().unwrap_or(false)) << index
+        }))
     }
 }
 

@@ -39,6 +39,7 @@ impl Scheduler {
         if self.idle.is_closed() {
             self.sweep();
         }
+        self.call_a_keeper();
     }
 
     fn unblock(&self) {

@@ -1,6 +1,6 @@
 //! Taking tasks in from outside: injector, poller, timers. W2 and W4 of `worker.rs`.
 
-use super::pace::Pace;
+use super::pace::{Pace, QUICK};
 use super::{Station, Task, Worker};
 use crate::poller::Timeout;
 use crate::queue::Stolen;
@@ -13,9 +13,11 @@ impl Worker {
         let now = self.scheduler.clock.now();
         self.seat.watch.running.clear();
         self.count_work(self.pace.restart(now));
+        self.set_slow(self.pace.mean_poll() > QUICK);
         if self.has_station() {
             self.poll_station(self.station(), now);
         }
+        self.look_into_left();
         if !self.scheduler.stuck.is_clear() {
             self.relieve_stuck(now);
         }

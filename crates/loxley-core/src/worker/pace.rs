@@ -17,6 +17,8 @@ const CEILING: u32 = 1024;
 const FIRST: u32 = 61;
 /// The part of [`TARGET_NS`] that waking a peer is worth: about 6 µs.
 const WAKE_SHARE: u32 = 16;
+/// Polls that take longer on the average, in nanoseconds, are slow: others do not wait for their end.
+pub const QUICK: u64 = 20_000;
 /// However short the polls are, so many tasks in a row are worth a peer.
 const MOST_PATIENCE: u32 = 16;
 

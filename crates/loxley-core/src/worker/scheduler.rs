@@ -102,6 +102,8 @@ pub struct Scheduler {
     next_station: AtomicUsize,
     /// Threads in `block_in_place`.
     pub(super) in_place: AtomicUsize,
+    /// Workers that are awake and whose polls are slow.
+    pub(super) slow: AtomicUsize,
     /// Tasks spawned and completed by threads without a seat.
     spawned_outside: AtomicUsize,
     completed_outside: AtomicUsize,
@@ -130,6 +132,7 @@ impl Scheduler {
             traces: Mutex::new(None),
             next_station: AtomicUsize::new(0),
             in_place: AtomicUsize::new(0),
+            slow: AtomicUsize::new(0),
             spawned_outside: AtomicUsize::new(0),
             completed_outside: AtomicUsize::new(0),
             woken_outside: AtomicUsize::new(0),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::pace::QUICK;
 use super::{Hook, Worker};
-use crate::idle::Unparked;
+use crate::idle::{Bed, Unparked, Wish};
 use crate::park::{How, NEVER, Prepared};
 use crate::poller::{PollGuard, Timeout};
 use crate::task::{WakeList, contain};
@@ -14,6 +15,13 @@ const RECHECK: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 5;
 /// Between two of them.
 const CONFIRM: Duration = Duration::from_millis(20);
+
+/// Where a sleep is spent.
+struct Place<'a> {
+    bed: Bed,
+    /// The own poller, if it is slept in.
+    guard: Option<PollGuard<'a>>,
+}
 
 impl Worker {
     /// W6: sleeps until there is something to do, and takes in what came.
@@ -41,10 +49,10 @@ impl Worker {
         }
         self.seat.watch.set_resting(true);
         let mut wakes = self.wakes.take();
-        let found = self.publish_and_sleep(&mut wakes);
+        let (bed, found) = self.publish_and_sleep(&mut wakes);
         // I4, and the end of every sleep. Before the station can be taken away: the list knows stations, not threads,
         // and the next tenant's sleep must not be mistaken for this one.
-        let unparked = self.scheduler.idle.unpark_self(self.station, found);
+        let unparked = self.scheduler.idle.unpark_self(self.station, bed, found);
         self.searching.set(unparked == Unparked::Searching);
         self.station().end_sleep(self.seat_index);
         self.seat.watch.set_resting(false);
@@ -52,36 +60,36 @@ impl Worker {
     }
 
     /// I1 to I3; true if there was something to do, false after a sleep.
-    fn publish_and_sleep(&self, wakes: &mut WakeList) -> bool {
+    fn publish_and_sleep(&self, wakes: &mut WakeList) -> (Bed, bool) {
         let station = self.station();
-        // The poller's lock comes first: nobody else can then consume the kick that ends the sleep.
-        let guard = match (&station.poller, station.registrations()) {
-            (Some(poller), 1..) => Some(poller.lock()),
-            _ => None,
-        };
-        let how = if guard.is_some() {
-            How::Poll
-        } else {
-            How::Futex
-        };
         let until = station.timers.next_deadline();
         let now = self.scheduler.clock.now();
         self.count_work(self.pace.pause(now));
+        self.set_slow(false);
         let was_searching = self.searching.replace(false);
-        let idle = &self.scheduler.idle;
-        if idle.park(self.station, how, was_searching) {
-            // I1; this was the last one awake.
+        let wish = Wish {
+            sources: station.registrations() > 0,
+            relies: self.scheduler.may_rely_on_the_awake(),
+        };
+        let bed = self.scheduler.idle.park(self.station, wish, was_searching); // I1
+        if bed.last {
             self.scheduler.all_asleep(now, until);
         }
-        if station.park.prepare(how, until) == Prepared::Notified {
-            return false;
+        // The poller's lock before the park word: nobody else can then consume the kick that ends the sleep.
+        let guard = match (bed.how, &station.poller) {
+            (How::Poll, Some(poller)) => Some(poller.lock()),
+            _ => None,
+        };
+        let place = Place { bed, guard };
+        if station.park.prepare(bed.how, until) == Prepared::Notified {
+            return (bed, false);
         }
-        let found = self.must_not_sleep(how, until); // I3
+        let found = self.must_not_sleep(bed.how, until); // I3
         if !found {
-            self.sleep(guard, now, until, wakes);
+            self.sleep(place, now, until, wakes);
         }
         station.park.finish();
-        found
+        (bed, found)
     }
 
     /// I3: true if there is something to do after all.
@@ -91,33 +99,34 @@ impl Worker {
             || self.scheduler.has_work()
             || station.timers.next_deadline() < until
             || (how == How::Futex && station.registrations() > 0)
+            || (how == How::Left && !self.scheduler.may_rely_on_the_awake())
             || self
                 .interrupt
                 .as_ref()
                 .is_some_and(|interrupt| interrupt.is_raised())
     }
 
-    fn sleep(&self, guard: Option<PollGuard<'_>>, now: u64, until: u64, wakes: &mut WakeList) {
+    fn sleep(&self, place: Place<'_>, now: u64, until: u64, wakes: &mut WakeList) {
         #[cfg(feature = "test-util")]
         if until != NEVER && self.scheduler.clock.is_paused() {
-            return self.skip_to(guard, until, wakes);
+            return self.skip_to(place, until, wakes);
         }
         let time = (until != NEVER).then(|| Duration::from_nanos(until.saturating_sub(now)));
         if cfg!(debug_assertions) && time.is_none_or(|time| time > RECHECK) {
-            return self.sleep_and_recheck(guard, wakes);
+            return self.sleep_and_recheck(place, wakes);
         }
-        self.sleep_for(guard, time, wakes);
+        self.sleep_for(place, time, wakes);
     }
 
     /// The clock is paused: moves it to `until`, unless something else is to be done first.
     #[cfg(feature = "test-util")]
     #[cold]
-    fn skip_to(&self, guard: Option<PollGuard<'_>>, until: u64, wakes: &mut WakeList) {
+    fn skip_to(&self, place: Place<'_>, until: u64, wakes: &mut WakeList) {
         if self.scheduler.clock.is_held() {
             // The end of the hold wakes us.
-            return self.sleep_for(guard, None, wakes);
+            return self.sleep_for(place, None, wakes);
         }
-        if let Some(mut guard) = guard {
+        if let Some(mut guard) = place.guard {
             if let Err(error) = guard.poll(Timeout::Zero, wakes) {
                 drop(guard);
                 return self.poller_failed(&error);
@@ -128,42 +137,46 @@ impl Worker {
         }
     }
 
-    fn sleep_for(
-        &self,
-        guard: Option<PollGuard<'_>>,
-        time: Option<Duration>,
-        wakes: &mut WakeList,
-    ) {
+    fn sleep_for(&self, place: Place<'_>, time: Option<Duration>, wakes: &mut WakeList) {
         self.counters().sleep_begins();
-        match guard {
-            None => {
-                self.counters().futex_parks.add(1);
-                self.station().park.sleep(time);
-            }
-            Some(mut guard) => {
-                self.counters().poller_parks.add(1);
-                let timeout = time.map_or(Timeout::Never, Timeout::Until);
-                if let Err(error) = guard.poll(timeout, wakes) {
-                    drop(guard);
-                    self.poller_failed(&error);
-                }
-            }
+        if let Err(error) = self.sleep_at(place, time, wakes) {
+            self.poller_failed(&error);
         }
         self.counters().sleep_ended();
+    }
+
+    fn sleep_at(
+        &self,
+        place: Place<'_>,
+        time: Option<Duration>,
+        wakes: &mut WakeList,
+    ) -> std::io::Result<()> {
+        let Some(mut guard) = place.guard else {
+            self.counters().futex_parks.add(1);
+            self.station().park.sleep(time);
+            return Ok(());
+        };
+        self.counters().poller_parks.add(1);
+        let timeout = time.map_or(Timeout::Never, Timeout::Until);
+        if place.bed.keeps.is_empty() {
+            guard.poll(timeout, wakes).map(drop)
+        } else {
+            self.keep(guard, place.bed.keeps, timeout, wakes)
+        }
     }
 
     /// Debug builds: a sleep with an end, after which nothing may be left lying (P5). What is found at several looks
     /// was stranded by a lost wake, and is counted.
     #[cold]
-    fn sleep_and_recheck(&self, guard: Option<PollGuard<'_>>, wakes: &mut WakeList) {
-        let on_futex = guard.is_none();
-        self.sleep_for(guard, Some(RECHECK), wakes);
+    fn sleep_and_recheck(&self, place: Place<'_>, wakes: &mut WakeList) {
+        let how = place.bed.how;
+        self.sleep_for(place, Some(RECHECK), wakes);
         let mut looks = (0..LOOKS).map(|look| {
             if look > 0 {
                 crate::primitive::thread::sleep(CONFIRM);
             }
             self.station().park.is_parked()
-                && (self.scheduler.has_stranded_work() || self.neglects_its_station(on_futex))
+                && (self.scheduler.has_stranded_work() || self.neglects_its_station(how))
         });
         if wakes.is_empty() && looks.all(|lost| lost) {
             self.counters().rechecks.add(1);
@@ -171,15 +184,20 @@ impl Worker {
     }
 
     /// True if a source or a deadline was added that this sleeper should have been told of.
-    fn neglects_its_station(&self, on_futex: bool) -> bool {
+    fn neglects_its_station(&self, how: How) -> bool {
         let station = self.station();
         let due = station.timers.next_deadline() <= self.scheduler.clock.now();
-        due || (on_futex && station.registrations() > 0)
+        due || match how {
+            How::Futex => station.registrations() > 0,
+            How::Left => self.is_forgotten(),
+            How::Poll => false,
+        }
     }
 
     fn after_sleep(&self, mut wakes: WakeList) {
         let now = self.scheduler.clock.now();
         self.pace.resume(now);
+        self.set_slow(self.pace.mean_poll() > QUICK);
         self.scheduler.alarm.active(now);
         self.station().timers.expire(now, &mut wakes);
         self.deliver(wakes);

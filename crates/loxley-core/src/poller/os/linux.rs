@@ -111,7 +111,7 @@ impl Wait {
     }
 
     /// T1; what is left as a timeout for the wait itself.
-    fn arm(&mut self, limit: Duration) -> Option<Timespec> {
+    pub fn arm(&mut self, limit: Duration) -> Option<Timespec> {
         let wanted = monotonic_ns().saturating_add(duration_ns(limit));
         let window = wanted.saturating_sub(EARLIER)..=wanted.saturating_add(LATER);
         if self.armed_for.is_some_and(|armed| window.contains(&armed)) {

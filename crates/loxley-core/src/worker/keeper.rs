@@ -1,0 +1,132 @@
+//! The pollers of those who sleep: J1 to J3 of `idle.rs` for one worker.
+//!
+//! - A worker that goes to sleep while another is awake leaves its poller to that one, which looks into it at each look
+//!   and before it sleeps itself; the last to sleep is the keeper of all that are left. A message then wakes a thread only
+//!   if nobody is awake, as with one poller for all; and still each worker has its own, for when it is busy.
+//! - It does so only where those awake may be relied on to look soon: a monitor notices if they do not, nobody is stuck or
+//!   blocks in place, and nobody's polls are *slow*: longer than [`pace::QUICK`](super::pace) on the average.
+//!
+//! # Rejected
+//!
+//! One epoll in which all pollers are nested: each event then takes that one's lock, which is what pollers of one's own
+//! are to avoid. Handing the connections over instead: they come back as soon as the load grows. Waking the peer for each
+//! message: 0.19 instead of 0.06 sleeps per message of an echo service with its client on the other core, and a third
+//! more processor time.
+//!
+//! Checked by `tests/worker_keeper.rs`, `loom-tests/tests/keeper.rs` and the tests of `idle.rs`.
+
+use super::{Scheduler, Worker};
+use crate::idle::Stations;
+use crate::poller::{PollGuard, Poller, Timeout};
+use crate::primitive::atomic::{Ordering, fence};
+use crate::task::WakeList;
+
+impl Scheduler {
+    /// True if whoever is awake will look into the pollers that are left, soon.
+    pub fn may_rely_on_the_awake(&self) -> bool {
+        self.config.patient
+            && self.stuck.is_clear()
+            && self.in_place.load(Ordering::Relaxed) == 0
+            && self.slow.load(Ordering::Relaxed) == 0
+    }
+
+    /// J3: polls of somebody who is awake are slow, from now on.
+    pub fn say_slow(&self) {
+        self.slow.fetch_add(1, Ordering::Relaxed);
+        self.call_a_keeper();
+    }
+
+    /// They are not, or he sleeps.
+    pub fn say_quick(&self) {
+        self.slow.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// J3: the caller, who is not to be relied on any more, has said so where [`Scheduler::may_rely_on_the_awake`] looks.
+    pub(super) fn call_a_keeper(&self) {
+        fence(Ordering::SeqCst); // J3, pairs with I2
+        if !self.idle.left().is_empty() {
+            if let Some(station) = self.idle.call_anybody() {
+                self.stations[station].park.unpark();
+            }
+        }
+    }
+
+    fn pollers(&self, stations: Stations) -> impl Iterator<Item = &Poller> {
+        stations.filter_map(|station| self.stations[station].poller.as_deref())
+    }
+}
+
+impl Worker {
+    /// J1, at a look: takes in the events of the pollers that are left.
+    #[inline]
+    pub(super) fn look_into_left(&self) {
+        let left = self.scheduler.idle.left();
+        if !left.is_empty() {
+            self.harvest(self.scheduler.pollers(left));
+        }
+    }
+
+    /// The end of W5: if others rely on this worker, it looks once more before it sleeps. True if there was anything.
+    #[inline]
+    pub(super) fn look_once_more(&self) -> bool {
+        let left = self.scheduler.idle.left();
+        !left.is_empty() && {
+            let own = self.station().poller.as_deref().into_iter();
+            self.harvest(own.chain(self.scheduler.pollers(left)))
+        }
+    }
+
+    /// True if there was anything.
+    fn harvest<'p>(&self, pollers: impl Iterator<Item = &'p Poller>) -> bool {
+        let mut wakes = self.wakes.take();
+        for poller in pollers.filter(|poller| poller.registrations() > 0) {
+            // Somebody else inside is polling it for us; an error comes back at the next park.
+            let _ = poller.try_poll(Timeout::Zero, &mut wakes);
+        }
+        let any = !wakes.is_empty();
+        self.deliver(wakes);
+        any
+    }
+
+    /// J2: sleeps in the own poller and in those of `keeps`.
+    pub(super) fn keep(
+        &self,
+        mut guard: PollGuard<'_>,
+        keeps: Stations,
+        timeout: Timeout,
+        wakes: &mut WakeList,
+    ) -> std::io::Result<()> {
+        let ready = guard.sleep_beside(timeout, self.scheduler.pollers(keeps))?;
+        guard.poll(Timeout::Zero, wakes)?;
+        drop(guard);
+        for (index, poller) in self.scheduler.pollers(keeps).enumerate() {
+            if ready & (1 << index) != 0 {
+                // An error is its owner's, as soon as that one sleeps there.
+                let _ = poller.try_poll(Timeout::Zero, wakes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether this worker's polls are slow, while it is awake.
+    pub(super) fn set_slow(&self, slow: bool) {
+        if self.slow.replace(slow) == slow {
+            return;
+        }
+        if slow {
+            self.scheduler.say_slow();
+        } else {
+            self.scheduler.say_quick();
+        }
+    }
+
+    /// True if this worker's poller is left and nobody looks after it: a check for debug builds.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.scheduler.idle.all_parked()
+            && self
+                .scheduler
+                .idle
+                .unattended()
+                .any(|station| station == self.station)
+    }
+}
