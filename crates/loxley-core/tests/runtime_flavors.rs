@@ -237,8 +237,8 @@ fn thread_stack_size_holds_for_all_threads() {
 /// Set in a process that [`workers_by_environment`] starts.
 const CHILD: &str = "LOXLEY_TEST_CHILD";
 
-/// What a runtime makes of the environment variable, in a process of its own: the environment is everybody's.
-fn workers_by_environment(value: &str) -> String {
+/// What a runtime makes of these environment variables, in a process of its own: the environment is everybody's.
+fn workers_by_environment(variables: &[(&str, &str)]) -> String {
     let test = [
         "--exact",
         "the_environment_sets_the_number_of_workers",
@@ -247,7 +247,9 @@ fn workers_by_environment(value: &str) -> String {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(test)
         .env(CHILD, "1")
-        .env("LOXLEY_WORKER_THREADS", value)
+        .env_remove("LOXLEY_WORKER_THREADS")
+        .env_remove("TOKIO_WORKER_THREADS")
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     let output = String::from_utf8(child.stdout).unwrap();
@@ -276,12 +278,21 @@ fn the_environment_sets_the_number_of_workers() {
         );
         return;
     }
-    assert_eq!(workers_by_environment("3"), "3");
-    for bad in ["0", "-1", "many", ""] {
-        let answer = workers_by_environment(bad);
-        assert!(
-            answer.starts_with("InvalidInput LOXLEY_WORKER_THREADS"),
-            "{bad:?}: {answer}"
-        );
+    let (ours, tokios) = ("LOXLEY_WORKER_THREADS", "TOKIO_WORKER_THREADS");
+    assert_eq!(workers_by_environment(&[(ours, "3")]), "3");
+    assert_eq!(workers_by_environment(&[(tokios, "5")]), "5");
+    assert_eq!(
+        workers_by_environment(&[(ours, "3"), (tokios, "many")]),
+        "3",
+        "ours comes first, and the other is not looked at"
+    );
+    for name in [ours, tokios] {
+        for bad in ["0", "-1", "many", ""] {
+            let answer = workers_by_environment(&[(name, bad)]);
+            assert!(
+                answer.starts_with(&format!("InvalidInput {name}")),
+                "{bad:?}: {answer}"
+            );
+        }
     }
 }

@@ -24,8 +24,9 @@ use crate::worker::{
     Config, Hook, Measures, PanicHook, Scheduler, Station, TaskHooks, Worker, run_hook,
 };
 
-/// Overrides the default number of workers.
-const WORKERS_VARIABLE: &str = "LOXLEY_WORKER_THREADS";
+/// Override the default number of workers; the first that is set does. The second is what programs are given that came
+/// from tokio.
+const WORKERS_VARIABLES: [&str; 2] = ["LOXLEY_WORKER_THREADS", "TOKIO_WORKER_THREADS"];
 /// Forces the portable poller.
 const PORTABLE_VARIABLE: &str = "LOXLEY_PORTABLE";
 
@@ -152,8 +153,9 @@ impl Builder {
 
     /// Sets the number of worker threads of the multi-thread flavour; the other always has one worker.
     ///
-    /// Unit: threads, at least 1. Default: the environment variable `LOXLEY_WORKER_THREADS`, else the number of
-    /// processors that this process may use, read once, when the runtime is built.
+    /// Unit: threads, at least 1. Default: the environment variable `LOXLEY_WORKER_THREADS`, else
+    /// `TOKIO_WORKER_THREADS`, else the number of processors that this process may use, read once, when the runtime is
+    /// built.
     ///
     /// # Panics
     ///
@@ -411,17 +413,19 @@ impl Builder {
         if let Some(workers) = self.workers {
             return Ok(workers);
         }
-        match std::env::var(WORKERS_VARIABLE) {
-            Ok(text) => text
+        let chosen = WORKERS_VARIABLES
+            .into_iter()
+            .find_map(|name| Some((name, std::env::var(name).ok()?)));
+        match chosen {
+            Some((name, text)) => text
                 .trim()
                 .parse::<NonZeroUsize>()
                 .map(NonZeroUsize::get)
                 .map_err(|_| {
-                    let message =
-                        format!("{WORKERS_VARIABLE} must be a whole number above 0, not {text:?}");
+                    let message = format!("{name} must be a whole number above 0, not {text:?}");
                     io::Error::new(io::ErrorKind::InvalidInput, message)
                 }),
-            Err(_) => Ok(std::thread::available_parallelism().map_or(1, NonZeroUsize::get)),
+            None => Ok(std::thread::available_parallelism().map_or(1, NonZeroUsize::get)),
         }
     }
 
