@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::{
-    api, counts, deps, doors, examples, floors, idle, loom, msrv, rust, tour, tree, unsafe_count,
+    api, counts, deps, doors, ecosystem, examples, floors, idle, loom, msrv, rust, tour, tree,
+    unsafe_count,
 };
 
 /// What the command line may change.
@@ -92,6 +93,11 @@ pub(crate) const GATES: &[Gate] = &[
         name: "examples",
         what: "every example runs to its end",
         run: examples::gate,
+    },
+    Gate {
+        name: "ecosystem",
+        what: "programs on crates made for tokio run on our workers, by the patch of docs/drop-in.md",
+        run: ecosystem::gate,
     },
     Gate {
         name: "docs",

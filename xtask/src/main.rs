@@ -12,6 +12,7 @@ mod command;
 mod counts;
 mod deps;
 mod doors;
+mod ecosystem;
 mod examples;
 mod floors;
 mod gate;

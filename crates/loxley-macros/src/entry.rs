@@ -45,18 +45,25 @@ impl Parse for Function {
 }
 
 /// The new function; or the old one beside a `compile_error!`, so that an editor still knows its name.
-pub fn expand(args: TokenStream, item: TokenStream, kind: Kind) -> TokenStream {
-    try_expand(args, item.clone(), kind).unwrap_or_else(|error| {
+///
+/// `home` is the path of the runtime's crate, unless the arguments name another.
+pub fn expand(args: TokenStream, item: TokenStream, kind: Kind, home: TokenStream) -> TokenStream {
+    try_expand(args, item.clone(), kind, home).unwrap_or_else(|error| {
         let mut tokens = error.into_compile_error();
         tokens.extend(item);
         tokens
     })
 }
 
-fn try_expand(args: TokenStream, item: TokenStream, kind: Kind) -> Result<TokenStream> {
+fn try_expand(
+    args: TokenStream,
+    item: TokenStream,
+    kind: Kind,
+    home: TokenStream,
+) -> Result<TokenStream> {
     let function = syn::parse2::<Function>(item)?;
     check(&function, kind)?;
-    Ok(write(function, &args::parse(args, kind)?, kind))
+    Ok(write(function, &args::parse(args, kind)?, kind, home))
 }
 
 fn check(function: &Function, kind: Kind) -> Result<()> {
@@ -89,7 +96,7 @@ fn is_test(path: &Path) -> bool {
         .is_some_and(|last| last.ident == "test" && last.arguments.is_none())
 }
 
-fn write(function: Function, args: &Args, kind: Kind) -> TokenStream {
+fn write(function: Function, args: &Args, kind: Kind, home: TokenStream) -> TokenStream {
     let Function {
         attrs,
         vis,
@@ -99,7 +106,7 @@ fn write(function: Function, args: &Args, kind: Kind) -> TokenStream {
     sig.asyncness = None;
     let krate = match &args.krate {
         Some(path) => path.to_token_stream(),
-        None => quote!(::loxley),
+        None => home,
     };
     let build = builder(&krate, args);
     let test = (kind == Kind::Test).then(|| quote!(#[::core::prelude::v1::test]));
@@ -147,6 +154,7 @@ mod tests {
             args.parse().expect("tokens"),
             item.parse().expect("tokens"),
             kind,
+            quote!(::loxley),
         )
         .expect_err("a mistake went unnoticed");
         let place = error.span().source_text().unwrap_or_default();
@@ -158,9 +166,22 @@ mod tests {
             args.parse().expect("tokens"),
             item.parse().expect("tokens"),
             kind,
+            quote!(::loxley),
         )
         .expect("no mistake")
         .to_string()
+    }
+
+    #[test]
+    fn the_runtime_is_looked_for_at_home_unless_the_arguments_name_another_place() {
+        let expansion = |args: &str| {
+            let (args, item) = (args.parse(), "async fn main() {}".parse());
+            let (args, item) = (args.expect("tokens"), item.expect("tokens"));
+            expand(args, item, Kind::Main, quote!(tokio)).to_string()
+        };
+        assert!(expansion("").contains("tokio :: runtime :: Builder"));
+        let other = expansion("crate = \"::loxley\"");
+        assert!(other.contains(":: loxley :: runtime") && !other.contains("tokio"));
     }
 
     #[test]
@@ -312,6 +333,7 @@ mod tests {
             TokenStream::new(),
             "fn main() {}".parse().expect("tokens"),
             Kind::Main,
+            quote!(::loxley),
         );
         let tokens = tokens.to_string();
         assert!(

@@ -16,6 +16,9 @@ mod entry;
 mod pattern;
 
 use proc_macro::TokenStream;
+use quote::quote;
+
+use crate::entry::Kind;
 
 /// Runs an `async fn` on a runtime of its own; meant for `main`.
 ///
@@ -25,7 +28,7 @@ use proc_macro::TokenStream;
 /// | argument | values | default |
 /// |---|---|---|
 /// | `flavor` | `"multi_thread"`, `"current_thread"` | `"multi_thread"` |
-/// | `worker_threads` | a whole number, at least 1; only with `"multi_thread"` | one per core, or `LOXLEY_WORKER_THREADS` |
+/// | `worker_threads` | a whole number, at least 1; only with `"multi_thread"` | one per core, or `LOXLEY_WORKER_THREADS`, or `TOKIO_WORKER_THREADS` |
 /// | `start_paused` | `true`, `false`; only with `"current_thread"` and the feature `test-util` | `false` |
 /// | `crate` | the path under which `loxley` is known | `"::loxley"` |
 ///
@@ -55,7 +58,7 @@ use proc_macro::TokenStream;
 /// ```
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
-    entry::expand(args.into(), item.into(), entry::Kind::Main).into()
+    expand(args, item, Kind::Main, quote!(::loxley))
 }
 
 /// Runs an `async fn` as a test, on a runtime of its own.
@@ -74,7 +77,30 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
-    entry::expand(args.into(), item.into(), entry::Kind::Test).into()
+    expand(args, item, Kind::Test, quote!(::loxley))
+}
+
+/// [`macro@main`] for the package that bears tokio's name: what it names is in `tokio`.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn tokio_main(args: TokenStream, item: TokenStream) -> TokenStream {
+    expand(args, item, Kind::Main, quote!(tokio))
+}
+
+/// [`macro@test`] for the package that bears tokio's name.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn tokio_test(args: TokenStream, item: TokenStream) -> TokenStream {
+    expand(args, item, Kind::Test, quote!(tokio))
+}
+
+fn expand(
+    args: TokenStream,
+    item: TokenStream,
+    kind: Kind,
+    home: proc_macro2::TokenStream,
+) -> TokenStream {
+    entry::expand(args.into(), item.into(), kind, home).into()
 }
 
 /// For `loxley::select!` alone: a pattern without what binds.
