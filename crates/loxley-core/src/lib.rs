@@ -9,7 +9,7 @@
 //!
 //! | module | question it answers |
 //! |---|---|
-//! | `primitive`, `clock` | what of the outside world do we use? |
+//! | `primitive`, `clock`, `random` | what of the outside world do we use? |
 //! | `budget`, `trace` | when must a task yield, and what does it wait for? |
 //! | `task` | what is a task, and who may touch what of it? |
 //! | `park` | how does a thread sleep and wake? |
@@ -51,6 +51,7 @@ mod park;
 mod poller;
 mod primitive;
 mod queue;
+mod random;
 pub mod runtime;
 pub mod task;
 mod timer;
@@ -83,6 +84,7 @@ pub mod time {
 /// What the `loxley` crate shares with this one; no part of the API.
 #[doc(hidden)]
 pub mod shared {
+    pub use crate::random::below as random_below;
     pub use crate::runtime::may_block;
     pub use crate::task::WakerSlot;
 }

@@ -80,6 +80,22 @@ pub enum Timeout {
     Never,
 }
 
+/// How many events a harvest takes at most; what is left comes with the next one.
+#[derive(Clone, Copy, Debug)]
+pub struct Batches {
+    /// When it may wait.
+    pub asleep: usize,
+    /// When it may not; as many if `None`.
+    pub busy: Option<usize>,
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        let (asleep, busy) = (usize::MAX, None);
+        Self { asleep, busy }
+    }
+}
+
 /// One worker's poller.
 pub struct Poller {
     slab: Slab,
@@ -106,8 +122,15 @@ pub struct Poller {
 
 impl Poller {
     /// Opens a poller; `portable` forces the twin that every unix has.
+    #[cfg(any(test, loxley_loom))]
     pub fn new(portable: bool) -> io::Result<Self> {
-        let waiter = Waiter::open(portable)?;
+        Self::with_batches(portable, Batches::default())
+    }
+
+    /// Opens a poller that harvests so many events at once; `portable` forces the twin that every unix has.
+    pub fn with_batches(portable: bool, batches: Batches) -> io::Result<Self> {
+        let mut waiter = Waiter::open(portable)?;
+        waiter.set_batches(batches);
         Ok(Self {
             slab: Slab::new(),
             doors: waiter.doors(),

@@ -14,6 +14,7 @@ mod panics;
 #[cfg(feature = "test-util")]
 mod paused;
 mod report;
+mod seed;
 mod shutdown;
 mod task_builder;
 mod time;
@@ -37,6 +38,7 @@ pub use metrics::RuntimeMetrics;
 pub use panics::UnhandledPanic;
 #[cfg(feature = "test-util")]
 pub use paused::{advance, now, pause, resume};
+pub use seed::RngSeed;
 pub use task_builder::TaskBuilder;
 pub use time::Sleep;
 

@@ -55,6 +55,7 @@ mod pace;
 mod rescue;
 mod scheduler;
 mod share;
+mod shuffle;
 mod sleep;
 mod station;
 mod steal;
@@ -74,11 +75,12 @@ pub use station::Station;
 use crate::budget;
 use crate::primitive::{Arc, thread_local, thread_number};
 use crate::queue::Local;
+use crate::random::{self, Random};
 use crate::task::{Lent, WakeList, outside_tasks};
 use crate::timer::Timers;
 use pace::Pace;
 
-/// Polls of the LIFO slot in a row while the deque has tasks.
+/// Polls of the LIFO slot in a row while the deque has tasks, unless the builder says otherwise.
 const LIFO_TURNS: u32 = 16;
 
 /// What is woken now goes to the deque's tail, not to the slot.
@@ -87,6 +89,8 @@ const TO_TAIL: u8 = 1;
 const BLOCKED: u8 = 2;
 /// Tasks bear the time at which they were scheduled.
 const STAMPS: u8 = 4;
+/// Order is drawn by lot wherever nothing is promised.
+const SHUFFLES: u8 = 8;
 
 /// What a step did.
 #[must_use]
@@ -135,7 +139,11 @@ pub struct Worker {
     holding: Cell<bool>,
     held: Cell<bool>,
     wakes: RefCell<WakeList>,
-    random: Cell<u32>,
+    random: Random,
+    /// The seed of the code that runs here.
+    stream: u64,
+    /// Most polls of the slot in a row.
+    lifo_cap: u32,
     interrupt: Option<Arc<dyn Interrupt>>,
 }
 
@@ -167,11 +175,12 @@ impl Worker {
         interrupt: Option<Arc<dyn Interrupt>>,
     ) -> Self {
         let config = &scheduler.config;
+        let seed = scheduler.seed_for_seat(seat);
         let injector_pace = config
             .injector_interval
             .map(|polls| Pace::new(Some(polls), false));
         Self {
-            pace: Pace::new(config.event_interval, config.patient),
+            pace: config.pace(),
             injector_pace,
             budget: config.budget.unwrap_or(budget::DEFAULT),
             seat: scheduler.seat(seat).clone(),
@@ -180,7 +189,7 @@ impl Worker {
             stand_in: seat >= config.workers,
             local,
             lifo_turns: Cell::new(0),
-            mode: Cell::new(if config.measures.stamps() { STAMPS } else { 0 }),
+            mode: Cell::new(config.mode()),
             searching: Cell::new(false),
             attended: config.injector_interval.is_some() || scheduler.is_attended(),
             slow: Cell::new(false),
@@ -188,7 +197,9 @@ impl Worker {
             holding: Cell::new(false),
             held: Cell::new(false),
             wakes: RefCell::new(WakeList::new()),
-            random: Cell::new(0x9e37_79b9 ^ ((seat as u32 + 1) << 8)),
+            random: Random::new(random::derive(seed, 0)),
+            stream: random::derive(seed, 1),
+            lifo_cap: config.lifo_cap.unwrap_or(LIFO_TURNS),
             interrupt,
             scheduler,
         }
@@ -197,7 +208,10 @@ impl Worker {
     /// Makes this thread the worker for the time of `body`.
     pub fn enter<R>(&self, body: impl FnOnce(&Self) -> R) -> R {
         self.seat.watch.sit_down(thread_number());
-        CURRENT.with(|current| current.lend(self, || outside_tasks(|| body(self))))
+        let body = || outside_tasks(|| body(self));
+        random::with_stream(self.stream, || {
+            CURRENT.with(|current| current.lend(self, body))
+        })
     }
 
     /// The loop of a thread that does nothing else.
@@ -331,7 +345,7 @@ impl Worker {
     #[inline]
     fn next_task(&self) -> Option<Task> {
         let queue = &self.seat.queue;
-        if self.lifo_turns.get() < LIFO_TURNS {
+        if self.lifo_turns.get() < self.lifo_cap {
             if let Some(task) = queue.slot.take() {
                 self.lifo_turns.set(self.lifo_turns.get() + 1);
                 self.counters().slot_takes.add(1);
@@ -409,17 +423,6 @@ impl Worker {
         self.scheduler.announce();
         self.station().vacate(self.seat_index);
         self.stand_up();
-    }
-
-    /// A number below `limit`, good enough to choose a victim.
-    fn random_below(&self, limit: usize) -> usize {
-        // xorshift32: never 0, full period.
-        let mut x = self.random.get();
-        x ^= x << 13;
-        x ^= x >> 17;
-        x ^= x << 5;
-        self.random.set(x);
-        ((u64::from(x) * limit as u64) >> 32) as usize
     }
 }
 

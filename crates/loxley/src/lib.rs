@@ -91,7 +91,7 @@ pub mod runtime {
     #[doc(inline)]
     pub use loxley_core::runtime::{
         Builder, Dump, EnterGuard, Handle, HistogramConfiguration, InvalidHistogramConfiguration,
-        LogHistogram, LogHistogramBuilder, LongPoll, LongPollKind, Runtime, RuntimeFlavor,
+        LogHistogram, LogHistogramBuilder, LongPoll, LongPollKind, RngSeed, Runtime, RuntimeFlavor,
         RuntimeMetrics, TaskMeta, TaskPanic, TryCurrentError, UnhandledPanic,
     };
 }

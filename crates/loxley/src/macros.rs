@@ -11,9 +11,7 @@ mod try_join;
 pub mod support {
     //! What expansions name; no part of the API.
 
-    use std::cell::Cell;
     use std::future::Future;
-    use std::hash::{BuildHasher, RandomState};
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
@@ -28,22 +26,8 @@ pub mod support {
 
     use pin_project_lite::pin_project;
 
-    /// A number below `limit`, another one each time.
-    pub fn random(limit: u32) -> u32 {
-        thread_local! {
-            static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0) | 1);
-        }
-        let next = STATE.try_with(|state| {
-            let mut next = state.get();
-            next ^= next << 13;
-            next ^= next >> 7;
-            next ^= next << 17;
-            state.set(next);
-            next
-        });
-        // A thread that is ending gets 0. The upper half is multiplied: no division, and hardly any bias.
-        (((next.unwrap_or(0) >> 32) * u64::from(limit)) >> 32) as u32
-    }
+    /// Where `select!` begins: drawn from the runtime's seed.
+    pub use loxley_core::shared::random_below as random;
 
     /// `Pending`, with a wake, if the task has spent its budget.
     pub fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {

@@ -22,10 +22,10 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::poller::Timeout;
 use crate::poller::error::while_doing;
 use crate::poller::interest::Ready;
 use crate::poller::slab::Token;
+use crate::poller::{Batches, Timeout};
 use crate::primitive::{Arc, Weak};
 
 /// Events that one wait may bring; the rest stays in the kernel's queue for the next one.
@@ -108,6 +108,8 @@ pub struct Waiter {
     poll: mio::Poll,
     doors: Arc<Doors>,
     wait: Wait,
+    /// Events that one wait brings, if it may wait and if not.
+    batches: (usize, usize),
 }
 
 impl Waiter {
@@ -124,7 +126,22 @@ impl Waiter {
             poll_fd: poll.as_raw_fd(),
         });
         let wait = open_wait(&poll, portable)?;
-        Ok(Self { poll, doors, wait })
+        let batches = (BATCH, BATCH);
+        Ok(Self {
+            poll,
+            doors,
+            wait,
+            batches,
+        })
+    }
+
+    /// How many events one wait brings.
+    pub fn set_batches(&mut self, batches: Batches) {
+        let busy = batches.busy.unwrap_or(batches.asleep);
+        self.batches = (batches.asleep.min(BATCH), busy.min(BATCH));
+        if let Wait::Portable(wait) = &mut self.wait {
+            wait.set_batches(self.batches);
+        }
     }
 
     /// The shared half, for as long as this one lives.
@@ -134,6 +151,10 @@ impl Waiter {
 
     /// Waits for events and gives each to `sink`; a signal ends the wait without one.
     pub fn wait(&mut self, timeout: Timeout, sink: impl FnMut(usize, Ready)) -> io::Result<()> {
+        let batch = match timeout {
+            Timeout::Zero => self.batches.1,
+            _ => self.batches.0,
+        };
         let timeout = match timeout {
             Timeout::Zero => Some(Duration::ZERO),
             Timeout::Until(limit) => Some(limit.min(LONGEST)),
@@ -141,7 +162,7 @@ impl Waiter {
         };
         let waited = match &mut self.wait {
             #[cfg(target_os = "linux")]
-            Wait::Linux(wait) => wait.wait(&self.poll, timeout, sink),
+            Wait::Linux(wait) => wait.wait(&self.poll, timeout, batch, sink),
             Wait::Portable(wait) => wait.wait(&mut self.poll, timeout, sink),
         };
         match waited {

@@ -22,6 +22,7 @@ use crate::budget;
 use crate::park::{How, NEVER, Park, Prepared};
 use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::primitive::{Arc, Mutex};
+use crate::random;
 use crate::worker::{Interrupt, Step, Worker};
 
 /// What wakes a root future.
@@ -83,7 +84,14 @@ impl Handle {
     /// Polls `future` on this thread until it is ready; `may_drive`: as the worker, if the flavour has no threads.
     #[track_caller]
     pub(super) fn wait_for<F: Future>(&self, future: F, may_drive: bool) -> F::Output {
-        super::context::drive(self, || {
+        let seed = self.inner.scheduler.seed_for_root();
+        let wait = || random::with_stream(seed, || self.wait_with(future, may_drive));
+        super::context::drive(self, wait)
+    }
+
+    #[track_caller]
+    fn wait_with<F: Future>(&self, future: F, may_drive: bool) -> F::Output {
+        {
             let station = self.inner.scheduler.stations.first();
             let drives = may_drive && self.inner.is_current_thread();
             let root = Arc::new(Root {
@@ -120,7 +128,7 @@ impl Handle {
                     return output;
                 }
             }
-        })
+        }
     }
 
     /// D1 and D2.

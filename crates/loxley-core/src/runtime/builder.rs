@@ -17,8 +17,9 @@ use crate::blocking::{self, BlockingPool};
 use crate::budget;
 use crate::clock::Clock;
 use crate::monitor::Monitor;
-use crate::poller::Poller;
+use crate::poller::{Batches, Poller};
 use crate::primitive::{Arc, Mutex, OnceLock, Weak, thread};
+use crate::random;
 use crate::timer::Timers;
 use crate::worker::{
     Config, Hook, Measures, PanicHook, Scheduler, Station, TaskHooks, Worker, run_hook,
@@ -61,6 +62,11 @@ pub struct Builder {
     event_interval: Option<u32>,
     injector_interval: Option<u32>,
     poll_budget: Option<u32>,
+    lifo_cap: Option<u32>,
+    no_lifo_slot: bool,
+    pub(super) seed: Option<u64>,
+    pub(super) shuffle: bool,
+    batches: Batches,
     rescue: bool,
     max_spares: usize,
     #[cfg(feature = "test-util")]
@@ -113,6 +119,11 @@ impl Builder {
             event_interval: None,
             injector_interval: None,
             poll_budget: None,
+            lifo_cap: None,
+            no_lifo_slot: false,
+            seed: None,
+            shuffle: false,
+            batches: Batches::default(),
             rescue: flavor == RuntimeFlavor::MultiThread,
             max_spares: 64,
             #[cfg(feature = "test-util")]
@@ -297,6 +308,63 @@ impl Builder {
         self
     }
 
+    /// Sets how often in a row a worker runs the task that was woken last, while others wait.
+    ///
+    /// Unit: polls, at least 1. Default: 16: a pair of tasks that wake each other then takes 16 polls of every 17 at most, and
+    /// keeps its data in the processor's cache for that long. With 1 the order is nearly that of the wakes.
+    ///
+    /// # Panics
+    ///
+    /// If `polls` is 0; [`Builder::disable_lifo_slot`] is for that.
+    #[track_caller]
+    pub fn lifo_slot_cap(&mut self, polls: u32) -> &mut Self {
+        assert!(
+            polls > 0,
+            "lifo_slot_cap must be at least 1: `disable_lifo_slot` does without the slot"
+        );
+        self.lifo_cap = Some(polls);
+        self
+    }
+
+    /// Has tasks run in the order in which they were woken, and not the last one first.
+    ///
+    /// Default: the last one first, because its data is still in the processor's cache. Unlike tokio's, our slot is no
+    /// place where a task can be stuck: peers take it when its worker does not come ([`Builder::rescue`]).
+    pub fn disable_lifo_slot(&mut self) -> &mut Self {
+        self.no_lifo_slot = true;
+        self
+    }
+
+    /// Sets how many events a worker takes from its poller at once, when it has slept for them.
+    ///
+    /// Unit: events, at least 1; above 256 as 256. Default: 256, which is 3 KiB on the worker's stack. What is not taken stays
+    /// with the kernel until the next look, which a worker without other work makes at once.
+    ///
+    /// # Panics
+    ///
+    /// If `events` is 0.
+    #[track_caller]
+    pub fn max_io_events_per_tick(&mut self, events: usize) -> &mut Self {
+        assert!(events > 0, "max_io_events_per_tick must be at least 1");
+        self.batches.asleep = events;
+        self
+    }
+
+    /// Sets how many events a worker takes from its poller at once, when it has tasks to run.
+    ///
+    /// Unit: events, at least 1; above 256 as 256. Default: as [`Builder::max_io_events_per_tick`]. A small number leaves events
+    /// with the kernel, and their tasks with a peer's look, where a large one puts them into a queue that is long already.
+    ///
+    /// # Panics
+    ///
+    /// If `events` is 0.
+    #[track_caller]
+    pub fn max_io_events_per_busy_tick(&mut self, events: usize) -> &mut Self {
+        assert!(events > 0, "max_io_events_per_busy_tick must be at least 1");
+        self.batches.busy = Some(events);
+        self
+    }
+
     /// Forces the poller that uses nothing but what all systems share: its timers round up to milliseconds.
     ///
     /// Default: the environment variable `LOXLEY_PORTABLE` is `1`. On Linux it exists to be tested.
@@ -432,7 +500,7 @@ impl Builder {
     fn station(&self, index: usize, clock: &Clock) -> io::Result<Station> {
         let poller = self
             .enable_io
-            .then(|| Poller::new(self.portable))
+            .then(|| Poller::with_batches(self.portable, self.batches))
             .transpose();
         let poller = poller.map_err(|error| {
             named(
@@ -451,6 +519,10 @@ impl Builder {
             event_interval: self.event_interval,
             injector_interval: self.injector_interval,
             budget: self.poll_budget,
+            lifo_cap: self.lifo_cap,
+            no_lifo_slot: self.no_lifo_slot,
+            seed: self.seed.unwrap_or_else(random::any_seed),
+            shuffle: self.shuffle,
             // With one worker there is nobody to keep anything from.
             patient: self.rescues() || workers == 1,
             time_enabled: self.enable_time,

@@ -85,6 +85,9 @@ impl Scheduler {
     /// True if a poll is more than a poll.
     pub(super) fn is_attended(&self) -> bool {
         let (hooks, measures) = (&self.config.hooks, &self.config.measures);
+        if self.config.shuffle {
+            return true;
+        }
         let hooked = [&hooks.terminate, &hooks.before_poll, &hooks.after_poll];
         hooked.iter().any(|hook| hook.is_some())
             || measures.stamps()
@@ -113,6 +116,7 @@ impl Worker {
         if !self.scheduler.is_attended() {
             return self.run_plainly(task);
         }
+        let task = self.shuffled(task);
         let (hooks, measures) = (
             &self.scheduler.config.hooks,
             &self.scheduler.config.measures,

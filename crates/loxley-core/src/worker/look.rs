@@ -14,6 +14,7 @@ impl Worker {
         self.seat.watch.running.clear();
         self.count_work(self.pace.restart(now));
         self.set_slow(self.pace.mean_poll() > QUICK);
+        self.shuffle_pace();
         if self.has_station() {
             self.poll_station(self.station(), now);
         }

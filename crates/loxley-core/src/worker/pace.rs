@@ -14,7 +14,7 @@ const FLOOR: u32 = 1;
 /// Never more than this, so that one sudden slow poll is averaged over few.
 const CEILING: u32 = 1024;
 /// Before anything is measured; tokio's constant.
-const FIRST: u32 = 61;
+pub const FIRST: u32 = 61;
 /// The part of [`TARGET_NS`] that waking a peer is worth: about 6 µs.
 const WAKE_SHARE: u32 = 16;
 /// Polls that take longer on the average, in nanoseconds, are slow: others do not wait for their end.
@@ -80,6 +80,13 @@ impl Pace {
         self.left.set(self.interval.get());
         self.counted_from.set(self.left.get());
         passed
+    }
+
+    /// The next look comes after so many polls at the latest.
+    pub fn shorten(&self, polls: u32) {
+        let left = self.left.get().min(polls);
+        self.left.set(left);
+        self.counted_from.set(left);
     }
 
     /// A sleep begins: it does not count. Returns the time since the last look or sleep.

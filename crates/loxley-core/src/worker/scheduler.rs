@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use super::attend::{self, Measures, TaskHooks, Times};
 use super::counters::Counters;
+use super::pace::{self, Pace};
 use super::station::Station;
 use super::watch::{StuckMask, Watch};
-use super::{BLOCKED, STAMPS, Worker, with_current};
+use super::{BLOCKED, SHUFFLES, STAMPS, TO_TAIL, Worker, with_current};
 use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::idle::{Announce, Idle};
@@ -17,6 +18,7 @@ use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::global::Mutex;
 use crate::primitive::{Arc, CachePadded, OnceLock};
 use crate::queue::{Injector, Public};
+use crate::random;
 use crate::task::{
     Home, Id, Notified, Runner, Schedule, TaskMeta, TaskPanic, contain, wake_caught,
 };
@@ -50,6 +52,14 @@ pub struct Config {
     pub injector_interval: Option<u32>,
     /// Units of budget that each poll has; the usual number if `None`.
     pub budget: Option<u32>,
+    /// Polls of the LIFO slot in a row; the usual number if `None`.
+    pub lifo_cap: Option<u32>,
+    /// Nothing goes into the LIFO slot.
+    pub no_lifo_slot: bool,
+    /// What all random numbers are drawn from.
+    pub seed: u64,
+    /// Order is drawn by lot wherever nothing is promised.
+    pub shuffle: bool,
     /// A worker may keep a few short tasks to itself, because a monitor notices if they are not short.
     pub patient: bool,
     /// Timers may be used.
@@ -74,6 +84,8 @@ pub struct Seat {
     pub times: Times,
     /// What a watcher may see of the thread that sits here.
     pub watch: Watch,
+    /// How often somebody sat down here.
+    taken: AtomicUsize,
 }
 
 /// Everything that workers share.
@@ -109,6 +121,29 @@ pub struct Scheduler {
     completed_outside: AtomicUsize,
     /// Tasks spawned or woken by threads without a seat.
     woken_outside: AtomicUsize,
+    /// Roots of `block_on` so far.
+    roots: AtomicUsize,
+}
+
+/// Streams of random numbers: those of roots are numbered from here on, those of seats from 0.
+const ROOT_STREAMS: u64 = 1 << 32;
+
+impl Config {
+    /// What is not as usual for all workers.
+    pub(super) fn mode(&self) -> u8 {
+        let stamps = if self.measures.stamps() { STAMPS } else { 0 };
+        let tail = if self.no_lifo_slot { TO_TAIL } else { 0 };
+        let shuffles = if self.shuffle { SHUFFLES } else { 0 };
+        stamps | tail | shuffles
+    }
+
+    /// The distance between two looks. An order that is drawn by lot is to be drawn again: no clock decides then.
+    pub(super) fn pace(&self) -> Pace {
+        match self.shuffle {
+            false => Pace::new(self.event_interval, self.patient),
+            true => Pace::new(self.event_interval.or(Some(pace::FIRST)), false),
+        }
+    }
 }
 
 impl Scheduler {
@@ -136,6 +171,7 @@ impl Scheduler {
             spawned_outside: AtomicUsize::new(0),
             completed_outside: AtomicUsize::new(0),
             woken_outside: AtomicUsize::new(0),
+            roots: AtomicUsize::new(0),
             config,
             clock,
             began: Instant::now(),
@@ -159,6 +195,7 @@ impl Scheduler {
                 counters: Counters::default(),
                 times: Times::new(&self.config.measures),
                 watch: Watch::default(),
+                taken: AtomicUsize::new(0),
             })
         })
     }
@@ -215,6 +252,18 @@ impl Scheduler {
     /// Says how stand-ins are started; the first call counts.
     pub fn set_stand_ins(&self, start: StandIns) {
         let _ = self.stand_ins.set(start);
+    }
+
+    /// The seed for whoever sits down there.
+    pub(super) fn seed_for_seat(&self, seat: usize) -> u64 {
+        let time = self.seat(seat).taken.fetch_add(1, Ordering::Relaxed);
+        random::derive(random::derive(self.config.seed, seat as u64), time as u64)
+    }
+
+    /// The seed for another root of `block_on`.
+    pub fn seed_for_root(&self) -> u64 {
+        let root = self.roots.fetch_add(1, Ordering::Relaxed) as u64;
+        random::derive(self.config.seed, ROOT_STREAMS + root)
     }
 
     /// Says what follows a panic of a task; the first call counts.

@@ -1,6 +1,6 @@
 //! Putting tasks where they wait, and telling the others about them.
 
-use super::{STAMPS, TO_TAIL, Task, Worker};
+use super::{SHUFFLES, STAMPS, TO_TAIL, Task, Worker};
 use crate::queue::Push;
 
 impl Worker {
@@ -13,7 +13,7 @@ impl Worker {
             if mode & STAMPS != 0 {
                 self.scheduler.stamp(&task);
             }
-            if mode & TO_TAIL != 0 {
+            if mode & TO_TAIL != 0 || (mode & SHUFFLES != 0 && self.tosses_heads()) {
                 return self.push(task);
             }
         }

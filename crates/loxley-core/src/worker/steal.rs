@@ -31,7 +31,7 @@ impl Worker {
     /// One round over all seats, from a random one on.
     fn visit_all(&self) -> Visit {
         let seats = self.scheduler.seats_used();
-        let start = self.random_below(seats);
+        let start = self.random.below(seats);
         let mut contended = false;
         for offset in 0..seats {
             let index = (start + offset) % seats;

@@ -86,6 +86,7 @@ impl Wait {
         &mut self,
         poll: &mio::Poll,
         timeout: Option<Duration>,
+        batch: usize,
         mut sink: impl FnMut(usize, Ready),
     ) -> io::Result<()> {
         let timeout = match timeout {
@@ -97,7 +98,7 @@ impl Wait {
         let poll = unsafe { BorrowedFd::borrow_raw(poll.as_raw_fd()) };
         // On the stack: rustix's events may hold pointers and are therefore not `Send`.
         let mut room = [const { MaybeUninit::<Event>::uninit() }; BATCH];
-        let (events, _) = epoll::wait(poll, &mut room[..], timeout.as_ref())?;
+        let (events, _) = epoll::wait(poll, &mut room[..batch], timeout.as_ref())?;
         for event in events {
             // Epoll's events are packed on some machines: copy, never borrow.
             let (token, flags) = (event.data.u64() as usize, event.flags);

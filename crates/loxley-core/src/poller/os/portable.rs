@@ -9,14 +9,23 @@ use crate::poller::slab::Token;
 
 /// The events of one wait.
 pub struct Wait {
-    events: mio::Events,
+    asleep: mio::Events,
+    /// There if it differs.
+    busy: Option<mio::Events>,
 }
 
 impl Wait {
     pub fn new() -> Self {
         Self {
-            events: mio::Events::with_capacity(BATCH),
+            asleep: mio::Events::with_capacity(BATCH),
+            busy: None,
         }
+    }
+
+    /// How many events one wait brings, if it may wait and if not.
+    pub fn set_batches(&mut self, (asleep, busy): (usize, usize)) {
+        self.asleep = mio::Events::with_capacity(asleep);
+        self.busy = (busy != asleep).then(|| mio::Events::with_capacity(busy));
     }
 
     pub fn wait(
@@ -25,8 +34,12 @@ impl Wait {
         timeout: Option<Duration>,
         mut sink: impl FnMut(usize, Ready),
     ) -> io::Result<()> {
-        poll.poll(&mut self.events, timeout)?;
-        for event in &self.events {
+        let events = match &mut self.busy {
+            Some(busy) if timeout == Some(Duration::ZERO) => busy,
+            _ => &mut self.asleep,
+        };
+        poll.poll(events, timeout)?;
+        for event in &*events {
             let token = event.token().0;
             if token != Token::KICK {
                 sink(token, ready(event));
