@@ -58,7 +58,9 @@ mod timer;
 mod trace;
 mod worker;
 
-pub use runtime::{TaskBuilder, block_in_place, spawn, spawn_blocking};
+pub use runtime::{
+    LocalEnterGuard, LocalSet, TaskBuilder, block_in_place, spawn, spawn_blocking, spawn_local,
+};
 
 /// The cooperative budget, under tokio's names.
 pub mod coop {
@@ -105,6 +107,7 @@ pub mod doors {
 
     pub mod task {
         pub use crate::task::doors::*;
+        pub use crate::task::local::{LocalTasks, Observer};
     }
 
     pub mod queue {

@@ -9,6 +9,8 @@ mod handle;
 mod histogram;
 mod hooks;
 mod io;
+mod local_runtime;
+mod local_set;
 mod metrics;
 mod panics;
 #[cfg(feature = "test-util")]
@@ -34,6 +36,8 @@ pub use histogram::{
     HistogramConfiguration, InvalidHistogramConfiguration, LogHistogram, LogHistogramBuilder,
 };
 pub use io::Source;
+pub use local_runtime::{LocalOptions, LocalRuntime};
+pub use local_set::{LocalEnterGuard, LocalSet, spawn_local};
 pub use metrics::RuntimeMetrics;
 pub use panics::UnhandledPanic;
 #[cfg(feature = "test-util")]
@@ -52,7 +56,6 @@ pub(crate) mod doors {
 use crate::primitive::Arc;
 use crate::task::{Id, JoinHandle};
 use crate::worker::{self, Worker};
-use context::Entered;
 
 #[cfg(feature = "test-util")]
 use paused::Hold;
@@ -237,7 +240,7 @@ where
 /// True unless this thread drives async tasks, which blocking it would stop.
 #[doc(hidden)]
 pub fn may_block() -> bool {
-    context::entered() != Entered::Driving
+    !context::entered().is_driving()
 }
 
 /// Runs a closure that may block on a thread for that purpose; see [`Handle::spawn_blocking`].
@@ -262,7 +265,7 @@ impl Drop for Runtime {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        if context::entered() != Entered::Driving {
+        if !context::entered().is_driving() {
             return self.handle.shut_down(None);
         }
         // Blocking here would stop the tasks that this thread drives, possibly those that we wait for.

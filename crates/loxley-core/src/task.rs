@@ -53,6 +53,7 @@ mod error;
 mod id;
 mod join;
 mod lent;
+pub(crate) mod local;
 mod meta;
 mod name;
 mod owned;

@@ -91,8 +91,9 @@ pub mod runtime {
     #[doc(inline)]
     pub use loxley_core::runtime::{
         Builder, Dump, EnterGuard, Handle, HistogramConfiguration, InvalidHistogramConfiguration,
-        LogHistogram, LogHistogramBuilder, LongPoll, LongPollKind, RngSeed, Runtime, RuntimeFlavor,
-        RuntimeMetrics, TaskMeta, TaskPanic, TryCurrentError, UnhandledPanic,
+        LocalOptions, LocalRuntime, LogHistogram, LogHistogramBuilder, LongPoll, LongPollKind,
+        RngSeed, Runtime, RuntimeFlavor, RuntimeMetrics, TaskMeta, TaskPanic, TryCurrentError,
+        UnhandledPanic,
     };
 }
 

@@ -3,6 +3,9 @@
 //! What would block its thread belongs into [`spawn_blocking`], or, from within a task and if the rest of
 //! its worker's work shall go on elsewhere, into [`block_in_place`].
 //!
+//! A future that is not `Send` is spawned by [`spawn_local`], into a [`LocalSet`] or a
+//! [`LocalRuntime`](crate::runtime::LocalRuntime).
+//!
 //! Several at once: a [`JoinSet`] gives their outputs as they end, a [`TaskTracker`] waits until all have ended.
 
 mod abort_on_drop;
@@ -39,7 +42,10 @@ pub use local_key::{AccessError, LocalKey};
 #[doc(inline)]
 pub use loxley_core::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id, yield_now};
 #[doc(inline)]
-pub use loxley_core::{TaskBuilder as Builder, block_in_place, spawn, spawn_blocking};
+pub use loxley_core::{
+    LocalEnterGuard, LocalSet, TaskBuilder as Builder, block_in_place, spawn, spawn_blocking,
+    spawn_local,
+};
 #[doc(inline)]
 #[cfg(feature = "sync")]
 pub use task_tracker::TaskTracker;

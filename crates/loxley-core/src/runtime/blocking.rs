@@ -184,7 +184,7 @@ impl StandIn {
 ///
 /// # Panics
 ///
-/// On a current-thread runtime: there is no other thread to take over.
+/// On a current-thread runtime, and inside a [`LocalSet`](crate::LocalSet): no other thread could take over.
 ///
 /// # Examples
 ///
@@ -196,8 +196,13 @@ impl StandIn {
 /// ```
 #[track_caller]
 pub fn block_in_place<F: FnOnce() -> R, R>(f: F) -> R {
-    if context::entered() != Entered::Driving {
-        return f();
+    match context::entered() {
+        Entered::Driving => {}
+        Entered::DrivingLocal => panic!(
+            "`block_in_place` does not work inside a `LocalSet`: its tasks stay on this thread, so nobody could take \
+             over. Use `spawn_blocking`"
+        ),
+        Entered::Outside | Entered::MayBlock => return f(),
     }
     let handle = Handle::current();
     assert!(

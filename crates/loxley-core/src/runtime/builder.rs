@@ -49,7 +49,7 @@ type Namer = Arc<dyn Fn() -> String + Send + Sync>;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Builder {
-    flavor: RuntimeFlavor,
+    pub(super) flavor: RuntimeFlavor,
     workers: Option<usize>,
     max_blocking_threads: usize,
     keep_alive: Duration,
@@ -98,7 +98,8 @@ impl Builder {
 
     /// A runtime with one worker and no thread for it: `Runtime::block_on` drives it on the caller's.
     ///
-    /// Of two concurrent `block_on` one drives, and hands over when it leaves. Spawned futures must be `Send`.
+    /// Of two concurrent `block_on` one drives, and hands over when it leaves. Spawned futures must be `Send`;
+    /// [`Builder::build_local`] makes one for which they need not be.
     #[must_use]
     pub fn new_current_thread() -> Self {
         Self::new(RuntimeFlavor::CurrentThread)
@@ -450,6 +451,7 @@ impl Builder {
                 .then(Failure::default),
             flavor: self.flavor,
             name: self.name.clone(),
+            local: OnceLock::new(),
             scheduler,
         });
         let weak = Arc::downgrade(&inner);

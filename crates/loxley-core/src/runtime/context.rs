@@ -8,6 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::Handle;
+use super::local_set::LocalEnterGuard;
 use crate::primitive::thread_local;
 use crate::worker::Scheduler;
 
@@ -18,8 +19,17 @@ pub enum Entered {
     Outside,
     /// The thread drives tasks: it must not block.
     Driving,
+    /// So does it, and they stay on it: it must not block in place either.
+    DrivingLocal,
     /// In `block_in_place` or `spawn_blocking`: it may.
     MayBlock,
+}
+
+impl Entered {
+    /// True if the thread must not block.
+    pub fn is_driving(self) -> bool {
+        matches!(self, Self::Driving | Self::DrivingLocal)
+    }
 }
 
 thread_local! {
@@ -98,6 +108,8 @@ pub fn current() -> Result<Handle, TryCurrentError> {
 pub struct EnterGuard<'a> {
     before: Option<Handle>,
     depth: usize,
+    /// Of a `LocalRuntime`: its set is entered, too.
+    local: Option<LocalEnterGuard>,
     // A guard belongs to its thread, and must not outlive what it entered.
     thread: PhantomData<(&'a Handle, *mut ())>,
 }
@@ -118,7 +130,15 @@ pub fn enter<'a>(handle: &Handle) -> EnterGuard<'a> {
     EnterGuard {
         before,
         depth,
+        local: None,
         thread: PhantomData,
+    }
+}
+
+impl EnterGuard<'_> {
+    pub(super) fn with_local(mut self, local: LocalEnterGuard) -> Self {
+        self.local = Some(local);
+        self
     }
 }
 
@@ -156,6 +176,14 @@ pub fn with_entered<R>(how: Entered, body: impl FnOnce() -> R) -> R {
     body()
 }
 
+/// Runs `body`, in which no other thread may take this one's place.
+pub fn without_stand_ins<R>(body: impl FnOnce() -> R) -> R {
+    match entered() {
+        Entered::Driving => with_entered(Entered::DrivingLocal, body),
+        _ => body(),
+    }
+}
+
 /// Runs `body` as a thread that drives tasks of `handle`.
 ///
 /// # Panics
@@ -164,7 +192,7 @@ pub fn with_entered<R>(how: Entered, body: impl FnOnce() -> R) -> R {
 #[track_caller]
 pub fn drive<R>(handle: &Handle, body: impl FnOnce() -> R) -> R {
     assert!(
-        entered() != Entered::Driving,
+        !entered().is_driving(),
         "cannot block on a future from within a runtime: this thread is driving async tasks, and blocking \
          it would stop them. Use `.await` here, or `task::block_in_place` or `task::spawn_blocking` around \
          the code that has to block"

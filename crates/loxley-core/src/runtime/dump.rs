@@ -206,6 +206,9 @@ impl Inner {
         for home in self.scheduler.homes() {
             home.collect(&mut tasks);
         }
+        if let Some(arrivals) = self.local.get() {
+            arrivals.collect(&mut tasks);
+        }
         let driven = !self.is_current_thread() || self.scheduler.seat(0).watch.thread().is_some();
         let see = |task: TaskRef| {
             let state = state_of(&task);

@@ -13,6 +13,7 @@ use super::panics::Failure;
 use super::shutdown::{Threads, Watching};
 use crate::blocking::{BlockingPool, Refused};
 use crate::primitive::{Arc, Mutex, OnceLock};
+use crate::task::local::Arrivals;
 use crate::task::{Id, JoinHandle, Schedule};
 use crate::timer::Timers;
 use crate::worker::{Scheduler, call, with_any_current};
@@ -46,6 +47,8 @@ pub struct Inner {
     pub(super) failure: Option<Failure>,
     pub(super) flavor: RuntimeFlavor,
     pub(super) name: Option<String>,
+    /// The local tasks of a `LocalRuntime`, to be counted.
+    pub(super) local: OnceLock<Arc<Arrivals>>,
 }
 
 impl Inner {

@@ -51,13 +51,18 @@ impl RuntimeMetrics {
     /// Tasks spawned since the start.
     pub fn spawned_tasks_count(&self) -> u64 {
         let (outside, _) = self.handle.inner.scheduler.outside_counts();
-        outside + self.sum(|counters| counters.spawned.get())
+        outside + self.local_counts().0 + self.sum(|counters| counters.spawned.get())
     }
 
     /// Tasks that gave an output, panicked or were cancelled since the start.
     pub fn completed_tasks_count(&self) -> u64 {
         let (_, outside) = self.handle.inner.scheduler.outside_counts();
-        outside + self.sum(|counters| counters.completed.get())
+        outside + self.local_counts().1 + self.sum(|counters| counters.completed.get())
+    }
+
+    fn local_counts(&self) -> (u64, u64) {
+        let local = self.handle.inner.local.get();
+        local.map_or((0, 0), |arrivals| arrivals.counts())
     }
 
     /// Tasks spawned or woken by threads that are no workers of this runtime, since the start: they went through the

@@ -6,7 +6,9 @@ use std::io;
 use std::panic::Location;
 
 use super::Handle;
+use super::local_set::{LocalSet, local_tasks_here};
 use crate::blocking::Refused;
+use crate::task::local::LocalTasks;
 use crate::task::{Entry, Id, JoinHandle, Named};
 
 /// Spawns a task that has a name.
@@ -116,6 +118,82 @@ impl<'a> TaskBuilder<'a> {
             Some(name) => scheduler.spawn(id, spawned_at, Named::new(id, name, future)),
             None => scheduler.spawn(id, spawned_at, future),
         })
+    }
+
+    /// Spawns a task that stays on this thread, as [`spawn_local`](crate::spawn_local) does.
+    ///
+    /// # Errors
+    ///
+    /// None today; the signature leaves room for some.
+    ///
+    /// # Panics
+    ///
+    /// Inside neither a [`LocalSet`] nor a [`LocalRuntime`](crate::runtime::LocalRuntime).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = loxley_core::runtime::LocalRuntime::new()?;
+    /// # runtime.block_on(async {
+    /// let five = std::rc::Rc::new(5);
+    /// let task = loxley_core::TaskBuilder::new().name("five").spawn_local(async move { *five })?;
+    /// assert_eq!(task.await?, 5);
+    /// # Ok(()) })
+    /// # .map_err(|error: std::io::Error| error)
+    /// ```
+    #[track_caller]
+    pub fn spawn_local<F>(self, future: F) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        Ok(self.spawn_into(&local_tasks_here(), Location::caller(), future))
+    }
+
+    /// Spawns a task into that set, as [`LocalSet::spawn_local`] does.
+    ///
+    /// # Errors
+    ///
+    /// None today; the signature leaves room for some.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = loxley_core::runtime::Runtime::new()?;
+    /// let set = loxley_core::LocalSet::new();
+    /// let builder = loxley_core::TaskBuilder::new().name("five");
+    /// let task = builder.spawn_local_on(async { 5 }, &set)?;
+    /// assert_eq!(set.block_on(&runtime, task)?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_local_on<F>(
+        self,
+        future: F,
+        local_set: &LocalSet,
+    ) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        Ok(self.spawn_into(local_set.tasks(), Location::caller(), future))
+    }
+
+    fn spawn_into<F>(
+        self,
+        tasks: &LocalTasks,
+        spawned_at: &'static Location<'static>,
+        future: F,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let id = Id::next();
+        match self.name {
+            Some(name) => tasks.spawn(id, spawned_at, Named::new(id, name, future)),
+            None => tasks.spawn(id, spawned_at, future),
+        }
     }
 
     /// Runs a closure that may block, as [`spawn_blocking`](crate::spawn_blocking) does.

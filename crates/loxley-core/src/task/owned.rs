@@ -91,6 +91,11 @@ pub type Entered<S> = Result<Notified<S>, Refused<S>>;
 pub struct Refused<S: Schedule>(Notified<S>);
 
 impl<S: Schedule> Refused<S> {
+    /// The task, for somebody who wants to choose when it is cancelled.
+    pub fn into_task(self) -> Notified<S> {
+        self.0
+    }
+
     /// What hooks are told.
     pub fn task_ref(&self) -> TaskRef {
         self.0.task_ref()
@@ -161,6 +166,27 @@ impl<S: Schedule> Home<S> {
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
+    {
+        // SAFETY: a future and an output that are `Send` may be touched on any thread.
+        unsafe { self.spawn_local(id, spawned_at, future) }
+    }
+
+    /// As [`Home::spawn`], for a future that must stay on this thread.
+    ///
+    /// # Safety
+    ///
+    /// Unless future and output are `Send`: each `Notified` of the task is run, cancelled and dropped on this thread, the
+    /// error is dropped here, and this home is swept on no other thread.
+    #[inline]
+    pub unsafe fn spawn_local<F>(
+        &self,
+        id: Id,
+        spawned_at: &'static Location<'static>,
+        future: F,
+    ) -> (Entered<S>, JoinHandle<F::Output>)
+    where
+        F: Future + 'static,
+        F::Output: 'static,
     {
         let header = raw::allocate(self, id, spawned_at, future);
         let entered = self.link(header);

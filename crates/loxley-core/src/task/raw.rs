@@ -85,8 +85,8 @@ pub(super) fn allocate<F, S>(
     future: F,
 ) -> NonNull<Header>
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
+    F: Future + 'static,
+    F::Output: 'static,
     S: Schedule,
 {
     let cell = cells::take::<Cell<F>>();
@@ -131,7 +131,7 @@ pub struct Notified<S: Schedule> {
 }
 
 // SAFETY: a `Notified` is a reference count and the exclusive right to touch the stage (rules 1, 2); future and
-// output are `Send` by the bounds of `Home::spawn`.
+// output are `Send` by the bounds of `Home::spawn`, or their scheduler keeps to the contract of `Home::spawn_local`.
 unsafe impl<S: Schedule> Send for Notified<S> {}
 
 impl<S: Schedule> Notified<S> {
@@ -154,6 +154,15 @@ impl<S: Schedule> Notified<S> {
         // SAFETY: the reference moves into the call (rule 1), which is the vtable's own and of the same `S`
         // (rule 7); the runner is borrowed for as long as it takes.
         unsafe { (header_of(&header).vtable.run)(header, runner) }
+    }
+
+    /// Cancels the task here and now; a drop does it within a depth (`depth.rs`), which may be later.
+    pub fn cancel(self) {
+        let header = ManuallyDrop::new(self).header;
+        header_of(&header).state.start_cancelled();
+        // SAFETY: the start of a `Notified` gives RUNNING and its reference to the call, which is the vtable's own
+        // (rules 1, 2, 7).
+        unsafe { (header_of(&header).vtable.cancel)(header) }
     }
 
     pub(super) fn header(&self) -> &NonNull<Header> {

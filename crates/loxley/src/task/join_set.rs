@@ -6,6 +6,8 @@
 //! *list* and wakes whoever waits for the set. So a wait looks at the members that have rung, and at no others. A member
 //! whose number has been given to another one may ring late; that costs one look.
 
+mod builder;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -18,8 +20,10 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use loxley_core::coop;
 use loxley_core::shared::WakerSlot;
 
-use super::{AbortHandle, Id, JoinError, JoinHandle};
+use super::{AbortHandle, Id, JoinError, JoinHandle, LocalSet};
 use crate::runtime::Handle;
+
+pub use builder::Builder;
 
 /// Tasks that are waited for together.
 ///
@@ -219,6 +223,64 @@ impl<T: 'static> JoinSet<T> {
         T: Send,
     {
         self.insert(handle.spawn_blocking(f))
+    }
+
+    /// Spawns a task that stays on this thread, into the [`LocalSet`] or
+    /// [`LocalRuntime`](crate::runtime::LocalRuntime) that the thread is inside.
+    ///
+    /// # Panics
+    ///
+    /// If it is inside none.
+    ///
+    /// ```
+    /// # let runtime = loxley::runtime::LocalRuntime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let mut set = loxley::task::JoinSet::new();
+    /// set.spawn_local(async { std::rc::Rc::new(5) });
+    /// assert_eq!(*set.join_all().await[0], 5);
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn spawn_local<F>(&mut self, task: F) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.insert(super::spawn_local(task))
+    }
+
+    /// Spawns a task into that local set, and its handle into this one.
+    ///
+    /// ```
+    /// let runtime = loxley::runtime::Runtime::new().unwrap();
+    /// let local_set = loxley::task::LocalSet::new();
+    /// let mut set = loxley::task::JoinSet::new();
+    /// set.spawn_local_on(async { std::rc::Rc::new(5) }, &local_set);
+    /// assert_eq!(*local_set.block_on(&runtime, set.join_all())[0], 5);
+    /// ```
+    #[track_caller]
+    pub fn spawn_local_on<F>(&mut self, task: F, local_set: &LocalSet) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.insert(local_set.spawn_local(task))
+    }
+
+    /// Spawns a task into the set that has a name.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # loxley::runtime::Runtime::new()?.block_on(async {
+    /// let mut set = loxley::task::JoinSet::new();
+    /// set.build_task().name("five").spawn(async { 5 })?;
+    /// assert_eq!(set.join_all().await, [5]);
+    /// # Ok(()) })
+    /// # }
+    /// ```
+    pub fn build_task(&mut self) -> Builder<'_, T> {
+        Builder {
+            builder: super::Builder::new(),
+            set: self,
+        }
     }
 
     pub(crate) fn insert(&mut self, handle: JoinHandle<T>) -> AbortHandle {

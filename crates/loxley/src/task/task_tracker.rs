@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::JoinHandle;
+use super::{JoinHandle, LocalSet};
 use crate::runtime::Handle;
 use crate::sync::Notify;
 use crate::sync::futures::Notified;
@@ -212,6 +212,47 @@ impl TaskTracker {
         F::Output: Send + 'static,
     {
         handle.spawn(self.track_future(task))
+    }
+
+    /// Spawns a task that stays on this thread, into the [`LocalSet`] or
+    /// [`LocalRuntime`](crate::runtime::LocalRuntime) that the thread is inside, and counts it.
+    ///
+    /// # Panics
+    ///
+    /// If it is inside none.
+    ///
+    /// ```
+    /// # loxley::runtime::LocalRuntime::new().unwrap().block_on(async {
+    /// let tracker = loxley::task::TaskTracker::new();
+    /// let task = tracker.spawn_local(async { std::rc::Rc::new(5) });
+    /// assert_eq!((tracker.len(), *task.await.unwrap()), (1, 5));
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn spawn_local<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        super::spawn_local(self.track_future(task))
+    }
+
+    /// Spawns a task into that local set, and counts it.
+    ///
+    /// ```
+    /// let runtime = loxley::runtime::Runtime::new().unwrap();
+    /// let (local_set, tracker) = (loxley::task::LocalSet::new(), loxley::task::TaskTracker::new());
+    /// tracker.spawn_local_on(async {}, &local_set);
+    /// tracker.close();
+    /// local_set.block_on(&runtime, tracker.wait());
+    /// ```
+    #[track_caller]
+    pub fn spawn_local_on<F>(&self, task: F, local_set: &LocalSet) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        local_set.spawn_local(self.track_future(task))
     }
 
     /// Runs a closure that may block, and counts it.
