@@ -32,8 +32,10 @@ const CHAIN: usize = 4 << 10;
 const DEPOT: usize = 4 << 20;
 /// The largest cell that is kept.
 const LARGEST: usize = 512;
-/// Sizes are rounded up to a multiple of this, as allocators do anyway.
+/// Sizes are rounded up to a multiple of this, and then some more:
 const ALIGN: usize = 16;
+/// glibc's blocks hold so many bytes above a multiple of 16.
+const MORE: usize = 8;
 const CLASSES: usize = LARGEST / ALIGN + 1;
 
 /// The first bytes of memory that is kept.
@@ -79,12 +81,12 @@ const fn class_of<T>() -> (Layout, Option<usize>) {
     {
         return (layout, None);
     }
-    let class = layout.size().div_ceil(ALIGN);
+    let class = layout.size().saturating_sub(MORE).div_ceil(ALIGN);
     (layout_of(class), Some(class))
 }
 
 const fn layout_of(class: usize) -> Layout {
-    match Layout::from_size_align(class * ALIGN, ALIGN) {
+    match Layout::from_size_align(class * ALIGN + MORE, ALIGN) {
         Ok(layout) => layout,
         Err(_) => panic!("a class is small and aligned"),
     }
@@ -203,7 +205,7 @@ impl Shelf {
 
 /// Cells in a full chain.
 const fn length(class: usize) -> usize {
-    CHAIN / (class * ALIGN)
+    CHAIN / layout_of(class).size()
 }
 
 impl Depot {

@@ -349,11 +349,13 @@ unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>, runner: NonNull<(
                 Poll::Ready(output) => output,
                 Poll::Pending => match header_of(&header).state.idle() {
                     Idle::Done => return,
-                    again @ (Idle::Reschedule | Idle::Traced) => {
-                        if again == Idle::Traced {
-                            trace_ends::<S>(&header);
-                        }
+                    Idle::Reschedule => {
                         // SAFETY: `idle` left SCHEDULED and the runner's reference to this `Notified`.
+                        return runner.reschedule(unsafe { Notified::new(header) });
+                    }
+                    Idle::Traced => {
+                        trace_ends::<S>(&header);
+                        // SAFETY: as above, and so did `traced`.
                         return runner.reschedule(unsafe { Notified::new(header) });
                     }
                     Idle::Cancel => Err(cancelled::<F, S>(&header)),
@@ -381,6 +383,7 @@ fn trace_ends<S: Schedule>(header: &NonNull<Header>) {
     home_of::<S>(header)
         .scheduler()
         .traced(header_of(header).id, leaves);
+    header_of(header).state.traced();
 }
 
 /// Polls, with so many units of budget; on `Ready` the future is dropped. A panic in either becomes the task's error.

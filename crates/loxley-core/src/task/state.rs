@@ -27,8 +27,9 @@
 //! | running+cancelled | +scheduled | – | same, cancel | complete | same | same |
 //! | complete | same | – | – | – | same | same |
 //!
-//! A *trace* makes an idle task scheduled+traced, to be enqueued, and changes nothing else. Start then says trace; idle
-//! clears the flag and makes the task scheduled, whether it was woken or not. Cancelled goes before traced.
+//! A *trace* makes an idle task scheduled+traced, to be enqueued, and changes nothing else. Start then says trace, and
+//! idle too and leaves it running; *traced* clears the flag and makes it scheduled, whether it was woken or not. Cancelled
+//! goes before traced.
 //!
 //! "–" cannot happen: only the holder of the one `Notified` starts, only who set RUNNING ends it. The test
 //! `the_table_of_states_and_events_holds` walks it; `loom-tests/tests/task_state.rs` checks the races.
@@ -85,7 +86,8 @@ pub enum Idle {
     Done,
     /// It was woken while it ran: enqueue it again, with the runner's reference.
     Reschedule,
-    /// The poll was only to find out what it waits for: enqueue it again, with the runner's reference.
+    /// The poll was only to find out what it waits for, and the task is still RUNNING: take what was found, then
+    /// [`State::traced`], then enqueue it again, with the runner's reference.
     Traced,
     /// It was aborted while it ran and is still RUNNING: drop the future, complete as cancelled.
     Cancel,
@@ -210,13 +212,19 @@ impl State {
                 0 => ((current & !RUNNING) - REF_ONE, Idle::Done),
                 SCHEDULED => (current & !RUNNING, Idle::Reschedule),
                 flags if flags & CANCELLED != 0 => return Idle::Cancel,
-                _ => ((current & !(RUNNING | TRACED)) | SCHEDULED, Idle::Traced),
+                _ => return Idle::Traced,
             };
             match self.try_update(current, new) {
                 Ok(()) => return action,
                 Err(seen) => current = seen,
             }
         }
+    }
+
+    /// Running → scheduled, after a poll that was traced.
+    #[cold]
+    pub fn traced(&self) {
+        self.update(|state| ((state & !(RUNNING | TRACED)) | SCHEDULED, ()));
     }
 
     /// Running → complete; the output is stored.
@@ -490,8 +498,11 @@ mod tests {
             after(S | T | X, State::start),
             (R | T | X, 0, Start::Cancel)
         );
-        assert_eq!(after(R | T, State::idle), (S, 0, Idle::Traced));
-        assert_eq!(after(R | S | T, State::idle), (S, 0, Idle::Traced));
+        for flags in [R | T, R | S | T] {
+            assert_eq!(after(flags, State::idle), (flags, 0, Idle::Traced));
+            assert_eq!(after(flags, State::traced), (S, 0, ()));
+        }
+        assert_eq!(after(R | T | X, State::traced), (S | X, 0, ()));
         assert_eq!(after(R | X | T, State::idle), (R | X | T, 0, Idle::Cancel));
     }
 

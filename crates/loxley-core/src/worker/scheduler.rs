@@ -417,14 +417,8 @@ impl Runner<Scheduler> for Worker {
     #[inline]
     fn reschedule(&self, task: Task) {
         self.counters().wakes.add(1);
-        let mode = self.mode.get();
-        if mode & (BLOCKED | STAMPS) != 0 {
-            if mode & STAMPS != 0 {
-                self.scheduler.stamp(&task);
-            }
-            if mode & BLOCKED != 0 {
-                return self.scheduler.inject(task);
-            }
+        if self.mode.get() & (BLOCKED | STAMPS) != 0 {
+            return self.reschedule_slow(task);
         }
         self.push(task);
     }
@@ -441,6 +435,20 @@ impl Runner<Scheduler> for Worker {
         self.mode.set(mode | u8::from(self.local.length() > 0));
         wake_caught(joiner);
         self.mode.set(mode);
+    }
+}
+
+impl Worker {
+    #[cold]
+    fn reschedule_slow(&self, task: Task) {
+        let mode = self.mode.get();
+        if mode & STAMPS != 0 {
+            self.scheduler.stamp(&task);
+        }
+        if mode & BLOCKED != 0 {
+            return self.scheduler.inject(task);
+        }
+        self.push(task);
     }
 }
 
