@@ -310,6 +310,16 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_case_is_refused_with_the_list_of_those_that_are() {
+        let error = chosen(&["stuck".to_owned()]).unwrap_err().to_string();
+        assert!(
+            error.contains("block_2") && error.contains(cost::NAME),
+            "{error}"
+        );
+        assert!(chosen(&[cost::NAME.to_owned()]).unwrap().is_empty());
+    }
+
+    #[test]
     fn a_bar_is_met_or_missed_by_the_whole_interval() {
         assert_eq!(verdict(&[1.0, 1.1, 1.2], 1.2), "met");
         assert_eq!(verdict(&[1.0, 1.1, 1.2], 0.9), "missed");
