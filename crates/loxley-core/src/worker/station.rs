@@ -23,7 +23,7 @@ use std::time::Duration;
 use crate::park::Park;
 use crate::poller::Poller;
 use crate::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::primitive::{Arc, CachePadded, Condvar, Mutex};
+use crate::primitive::{Arc, CachePadded, Condvar, Mutex, Weak};
 use crate::timer::Timers;
 
 /// One place to sleep, with the sockets and timers whose home it is.
@@ -52,9 +52,10 @@ fn awake(seat: usize) -> usize {
 impl Station {
     /// Puts a station together; it is vacant.
     pub fn new(poller: Option<Arc<Poller>>, timers: Arc<Timers>) -> Self {
-        let kicked = poller.clone();
+        // Weak: the poller knows the place to sleep in its turn.
+        let kicked = poller.as_ref().map(Arc::downgrade);
         let park = Arc::new(Park::new(Box::new(move || {
-            if let Some(poller) = &kicked {
+            if let Some(poller) = kicked.as_ref().and_then(Weak::upgrade) {
                 poller.kick();
             }
         })));
@@ -161,5 +162,22 @@ impl Station {
     fn notify(&self) {
         drop(self.waiting.lock());
         self.changed.notify_all();
+    }
+}
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn a_station_that_goes_takes_its_poller_and_its_place_to_sleep_along() {
+        let poller = Arc::new(Poller::new(false).unwrap());
+        let timers = Arc::new(Timers::new(Clock::real(0)));
+        let gone = Arc::downgrade(&poller);
+        let station = Station::new(Some(poller), timers);
+        let park = Arc::downgrade(&station.park);
+        drop(station);
+        assert!(gone.upgrade().is_none() && park.upgrade().is_none());
     }
 }
