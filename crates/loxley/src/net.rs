@@ -34,9 +34,7 @@ pub use self::unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};
 
 /// Whether a `connect` that did not succeed at once goes on by itself. A signal does not end it either.
 fn under_way(error: &io::Error) -> bool {
+    // Not EAGAIN: then TCP has no port left, or the queue of a unix listener is full, and nothing has begun.
     error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error())
-        || matches!(
-            error.kind(),
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-        )
+        || error.kind() == io::ErrorKind::Interrupted
 }

@@ -258,3 +258,30 @@ fn streams_go_to_the_standard_library_and_back() {
         assert_eq!(len, 3);
     });
 }
+
+#[test]
+fn a_listener_whose_queue_is_full_refuses_and_accepts_later() {
+    on_every_runtime(|| async {
+        let folder = Folder::new();
+        let path = folder.join("full");
+        let socket = UnixSocket::new_stream().unwrap();
+        socket.bind(&path).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let mut waiting = Vec::new();
+        let refused = loop {
+            match UnixStream::connect(&path).await {
+                Ok(stream) => {
+                    assert!(stream.peer_addr().is_ok(), "connected to nobody");
+                    waiting.push(stream);
+                }
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(refused.kind(), ErrorKind::WouldBlock);
+        let (mut far, _) = listener.accept().await.unwrap();
+        let mut near = waiting.remove(0);
+        near.write_all(b"!").await.unwrap();
+        assert_eq!(far.read_u8().await.unwrap(), b'!');
+        drop(UnixStream::connect(&path).await.unwrap());
+    });
+}
