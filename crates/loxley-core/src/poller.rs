@@ -26,6 +26,11 @@
 //! - E2 It forbids harvests, kicks, takes the lock and drops the kernel's side. The descriptors close when the last thread is out of
 //!   a system call on them, never under somebody's feet: they are reached through a weak reference.
 //!
+//! A failure, when the kernel refuses to wait:
+//! - F1 Every slot is marked and every waker collected, as in E1: an error is better than a wait without end.
+//! - F2 No registration is counted, so that nobody sleeps here, and so many sources that nothing new is placed here.
+//!   The descriptors stay open until the end: the monitor may be looking at one.
+//!
 //! # Rejected
 //!
 //! One poller for all workers: stops scaling at some tens of cores (tokio #8450, golang/go #65064). One
@@ -58,7 +63,7 @@ use std::time::Duration;
 
 use crate::park::Park;
 use crate::primitive::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use crate::primitive::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use crate::primitive::{Arc, Mutex, MutexGuard, OnceLock, Process, Weak};
 use crate::task::WakeList;
 
 pub use error::is_shutdown_error;
@@ -68,6 +73,9 @@ pub use source::Registration;
 
 use os::{Doors, MOST_BESIDE, Waiter};
 use slab::{Slab, Token};
+
+/// So far below nothing that the registrations which still come and go do not matter.
+const FAILED: usize = (isize::MIN / 2) as usize;
 
 /// How long a harvest may wait for its first event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +112,8 @@ pub struct Poller {
     /// Dead after `close`.
     doors: Weak<Doors>,
     park: OnceLock<Arc<Park>>,
+    /// Where it was opened: a forked child has the same epoll as its parent, and must leave it alone.
+    process: Process,
     /// Set once, by `close`.
     closing: AtomicBool,
     /// Sources bound to this poller, known to the kernel or not yet.
@@ -136,6 +146,7 @@ impl Poller {
             doors: waiter.doors(),
             waiter: Mutex::new(Some(waiter)),
             park: OnceLock::new(),
+            process: Process::current(),
             closing: AtomicBool::new(false),
             sources: AtomicUsize::new(0),
             registrations: AtomicUsize::new(0),
@@ -168,7 +179,9 @@ impl Poller {
     /// How many sources the kernel knows; somebody must look into the poller while there are any.
     #[inline]
     pub fn registrations(&self) -> usize {
-        self.registrations.load(Ordering::Relaxed)
+        let count = self.registrations.load(Ordering::Relaxed);
+        // Below nothing since F2.
+        (count as isize).max(0) as usize
     }
 
     /// Sources that the kernel has been told of since the start.
@@ -230,6 +243,18 @@ impl Poller {
         self.kick();
         let waiter = self.waiter.lock().take();
         drop(waiter);
+    }
+
+    /// F1, F2: the kernel refuses to wait here.
+    pub fn fail(&self, wakes: &mut WakeList) {
+        self.slab.close(wakes);
+        self.registrations.store(FAILED, Ordering::Relaxed);
+        self.sources.store(usize::MAX / 2, Ordering::Relaxed);
+    }
+
+    /// False in a forked child.
+    fn is_here(&self) -> bool {
+        self.process.is_current()
     }
 
     /// The shared half of the kernel's side; `None` once closed.

@@ -90,6 +90,13 @@ impl Drop for Hold {
 /// Dropping it where async tasks are driven panics, because the drop blocks: use
 /// [`Runtime::shutdown_background`] there.
 ///
+/// # Fork
+///
+/// A process forked after the start has the runtime's memory and none of its threads. In the child every use of the
+/// runtime panics and says so, its sockets answer with errors, and dropping it leaves everything as it is: the epoll is the
+/// parent's too. The parent goes on undisturbed, and the child may build a runtime of its own. A fork inside a task must
+/// end with `exec` or `exit`; a child that returns into the runtime's loop is aborted.
+///
 /// # Examples
 ///
 /// ```
@@ -155,13 +162,15 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If this thread drives async tasks already, or if the future panics; the runtime stays usable.
+    /// If this thread drives async tasks already, or if the future panics; the runtime stays usable. In a forked child of
+    /// the process that built the runtime.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.handle.wait_for(future, true)
     }
 
     /// See [`Handle::enter`].
+    #[track_caller]
     pub fn enter(&self) -> EnterGuard<'_> {
         self.handle.enter()
     }
@@ -231,7 +240,10 @@ where
             return scheduler.spawn(id, spawned_at, future);
         }
         match Handle::try_current() {
-            Ok(handle) => handle.inner.scheduler.spawn(id, spawned_at, future),
+            Ok(handle) => {
+                handle.assert_here();
+                handle.inner.scheduler.spawn(id, spawned_at, future)
+            }
             Err(error) => panic!("cannot spawn a task: {error}"),
         }
     })

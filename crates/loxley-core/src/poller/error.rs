@@ -22,6 +22,14 @@ pub fn shut_down() -> io::Error {
     io::Error::other(ShutDown)
 }
 
+/// What operations on the parent's resources answer in a forked child.
+#[cold]
+pub fn forked() -> io::Error {
+    io::Error::other(
+        "the runtime of this resource belongs to the process that forked this one: make both anew here",
+    )
+}
+
 /// True if an operation failed because the runtime that drove its resource has been shut down.
 ///
 /// Such a resource never works again; make a new one inside a runtime that is alive.

@@ -22,7 +22,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::budget::poll_proceed;
 use crate::poller::Poller;
-use crate::poller::error::shut_down;
+use crate::poller::error::{forked, shut_down};
 use crate::poller::interest::{Direction, Interest, Ready};
 use crate::poller::readiness::{ReadyEvent, State};
 use crate::poller::slab::{Slot, Token};
@@ -295,6 +295,9 @@ impl Registration {
         let _setup = self.setup.lock();
         let state = alive(slot.word.load())?;
         let doors = self.poller.doors().ok_or_else(shut_down)?;
+        if !self.poller.is_here() {
+            return Err(forked());
+        }
         if !state.is_registered() {
             doors.register(self.fd, token, priority)?;
             slot.word.set_registered(priority, hope);
@@ -313,6 +316,9 @@ impl Registration {
         let Ok(slot) = self.slot() else {
             return Ok(());
         };
+        if !self.poller.is_here() {
+            return Err(forked());
+        }
         let done = self.forget(slot);
         let mut wakes = WakeList::new();
         slot.take_all(&mut wakes);
@@ -351,6 +357,10 @@ impl Drop for Registration {
         let Some(token) = self.token else {
             return;
         };
+        if !self.poller.is_here() {
+            // The epoll is the parent's, and so is whoever held a lock when this process was made.
+            return;
+        }
         if let Ok(slot) = self.slot() {
             // Whoever closed the descriptor before us has deregistered it: nothing to report, and no place for it.
             let _ = self.forget(slot);

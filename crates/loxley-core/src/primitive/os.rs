@@ -1,4 +1,16 @@
-//! What the kernel calls this thread.
+//! What the kernel calls this thread, and how a process learns that it is a forked child.
+//!
+//! A fork copies memory, descriptors and one thread. A runtime in it has lost its workers, and its pollers are still its
+//! parent's: a child that goes on with it would wait for ever, or take the parent's events away. So a runtime knows
+//! the process that it was made in.
+//!
+//! Asking for the process number costs a system call. On Linux a page that the kernel empties in a child does as well,
+//! for one load: it holds a number that is drawn when it is found empty.
+//!
+//! Checked by `crates/loxley/tests/faults_fork.rs`.
+
+#[cfg(target_os = "linux")]
+use super::global::{AtomicU64, Ordering};
 
 /// The number of the calling thread in the kernel; never 0.
 #[cfg(target_os = "linux")]
@@ -13,4 +25,87 @@ pub fn thread_number() -> u32 {
 #[cfg(not(target_os = "linux"))]
 pub fn thread_number() -> u32 {
     1
+}
+
+/// The process in which something was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process(u64);
+
+impl Process {
+    /// This process.
+    #[cfg(target_os = "linux")]
+    #[inline]
+    pub fn current() -> Self {
+        let Some(page) = PAGE.get_or_init(page_emptied_by_forks) else {
+            return Self::by_number();
+        };
+        match page.load(Ordering::Relaxed) {
+            0 => Self::draw(page),
+            number => Self(number),
+        }
+    }
+
+    /// This process.
+    #[cfg(not(target_os = "linux"))]
+    pub fn current() -> Self {
+        Self::by_number()
+    }
+
+    /// False in a forked child of the process that it names.
+    #[inline]
+    pub fn is_current(self) -> bool {
+        self == Self::current()
+    }
+
+    fn by_number() -> Self {
+        Self(std::process::id().into())
+    }
+
+    /// The first call in this process. A child goes on counting where its parent was, so the two differ.
+    #[cfg(target_os = "linux")]
+    #[cold]
+    fn draw(page: &AtomicU64) -> Self {
+        let drawn = 1 + DRAWN.fetch_add(1, Ordering::Relaxed);
+        match page.compare_exchange(0, drawn, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => Self(drawn),
+            Err(number) => Self(number),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+static PAGE: std::sync::OnceLock<Option<&'static AtomicU64>> = std::sync::OnceLock::new();
+#[cfg(target_os = "linux")]
+static DRAWN: AtomicU64 = AtomicU64::new(0);
+
+/// `None` if the kernel does not know how (before 4.14).
+#[cfg(target_os = "linux")]
+#[cold]
+fn page_emptied_by_forks() -> Option<&'static AtomicU64> {
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+
+    let length = rustix::param::page_size();
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping, at an address of the kernel's choice: it overlaps nothing that exists.
+    let mapped = unsafe {
+        mmap_anonymous(std::ptr::null_mut(), length, protection, MapFlags::PRIVATE).ok()?
+    };
+    // SAFETY: the range is the mapping above, which nobody else knows; the advice changes what a child sees of it alone.
+    unsafe { madvise(mapped, length, Advice::LinuxWipeOnFork).ok()? };
+    // SAFETY: the mapping is never unmapped, aligned to a page, as large as one, and zeroed: a valid atomic zero. From here
+    // on it is reached through this reference only.
+    Some(unsafe { &*mapped.cast::<AtomicU64>() })
+}
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_itself_on_every_thread() {
+        let here = Process::current();
+        let there = std::thread::spawn(Process::current).join().unwrap();
+        assert_eq!(here, there);
+        assert!(here.is_current());
+    }
 }

@@ -84,6 +84,7 @@ impl Handle {
     /// Polls `future` on this thread until it is ready; `may_drive`: as the worker, if the flavour has no threads.
     #[track_caller]
     pub(super) fn wait_for<F: Future>(&self, future: F, may_drive: bool) -> F::Output {
+        self.assert_here();
         let seed = self.inner.scheduler.seed_for_root();
         let wait = || random::with_stream(seed, || self.wait_with(future, may_drive));
         super::context::drive(self, wait)

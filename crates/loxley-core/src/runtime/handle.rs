@@ -28,6 +28,9 @@ pub enum RuntimeFlavor {
     MultiThread,
 }
 
+const FORKED: &str = "this runtime belongs to the process that forked this one: a fork takes no threads along. \
+                      Build a new runtime in the child";
+
 /// Everything that a runtime's handles share.
 pub struct Inner {
     pub(super) scheduler: Arc<Scheduler>,
@@ -112,12 +115,17 @@ impl Handle {
     /// Spawns a task; it starts at once, whether the handle is awaited or not.
     ///
     /// After the runtime's shutdown the task is cancelled at once.
+    ///
+    /// # Panics
+    ///
+    /// In a forked child of the process that built the runtime.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.assert_here();
         self.inner
             .scheduler
             .spawn(Id::next(), Location::caller(), future)
@@ -126,6 +134,10 @@ impl Handle {
     /// Runs a closure that may block on a thread for that purpose.
     ///
     /// It cannot be aborted once it runs. At shutdown, closures that have not started are cancelled.
+    ///
+    /// # Panics
+    ///
+    /// In a forked child of the process that built the runtime.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
     where
@@ -146,6 +158,7 @@ impl Handle {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
+        self.assert_here();
         let inner = &self.inner;
         let hold = Hold::new(&inner.scheduler);
         inner
@@ -159,7 +172,8 @@ impl Handle {
     ///
     /// # Panics
     ///
-    /// If this thread drives async tasks already, or if the future panics.
+    /// If this thread drives async tasks already, if the future panics, or in a forked child of the process that
+    /// built the runtime.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.wait_for(future, false)
@@ -177,8 +191,22 @@ impl Handle {
     /// assert_eq!(runtime.block_on(task).unwrap(), 1);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// In a forked child of the process that built the runtime.
+    #[track_caller]
     pub fn enter(&self) -> EnterGuard<'_> {
+        self.assert_here();
         context::enter(self)
+    }
+
+    /// A forked child has the memory of its parent's runtime, and none of its threads: whatever it waits for there never
+    /// comes.
+    #[inline]
+    #[track_caller]
+    pub(super) fn assert_here(&self) {
+        assert!(self.inner.scheduler.is_here(), "{FORKED}");
     }
 
     /// What the runtime counts about itself.

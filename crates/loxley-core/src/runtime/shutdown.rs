@@ -150,6 +150,11 @@ impl Watching {
 impl Handle {
     /// E1 to E6. `wait`: how long, for ever if `None`.
     pub(super) fn shut_down(&self, wait: Option<Duration>) {
+        if !self.inner.scheduler.is_here() {
+            // A forked child: nobody to wait for, and nothing here is its own. It keeps its copy of the memory.
+            std::mem::forget(self.clone());
+            return;
+        }
         let inner = &*self.inner;
         // Asked now: from E2 on workers leave.
         let nobody = inner.threads.is_empty();

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::idle::{Announce, Idle};
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::global::Mutex;
-use crate::primitive::{Arc, CachePadded, OnceLock};
+use crate::primitive::{Arc, CachePadded, OnceLock, Process};
 use crate::queue::{Injector, Public};
 use crate::random;
 use crate::task::{
@@ -91,6 +91,8 @@ pub struct Seat {
 /// Everything that workers share.
 pub struct Scheduler {
     pub config: Config,
+    /// Where it was made: a forked child has its memory, and none of its threads.
+    process: Process,
     pub clock: Clock,
     /// For times that a paused clock does not stop.
     pub(super) began: Instant,
@@ -172,6 +174,7 @@ impl Scheduler {
             completed_outside: AtomicUsize::new(0),
             woken_outside: AtomicUsize::new(0),
             roots: AtomicUsize::new(0),
+            process: Process::current(),
             config,
             clock,
             began: Instant::now(),
@@ -183,6 +186,12 @@ impl Scheduler {
             home.open(&scheduler);
         }
         scheduler
+    }
+
+    /// False in a forked child.
+    #[inline]
+    pub fn is_here(&self) -> bool {
+        self.process.is_current()
     }
 
     /// The seat `index`, made if it is its first use.

@@ -26,6 +26,9 @@ struct Place<'a> {
 impl Worker {
     /// W6: sleeps until there is something to do, and takes in what came.
     pub fn park(&self) {
+        if !self.scheduler.is_here() {
+            self.forked();
+        }
         self.seat.watch.running.clear();
         if self.scheduler.config.on_park.is_some() && self.searching.replace(false) {
             // S2: the hook may take its time. Nobody relies on this searcher: it goes through I1 to I3 below.
@@ -129,7 +132,7 @@ impl Worker {
         if let Some(mut guard) = place.guard {
             if let Err(error) = guard.poll(Timeout::Zero, wakes) {
                 drop(guard);
-                return self.poller_failed(&error);
+                return self.poller_failed(&error, wakes);
             }
         }
         if wakes.is_empty() && self.station().park.is_parked() && !self.scheduler.clock.is_held() {
@@ -140,7 +143,7 @@ impl Worker {
     fn sleep_for(&self, place: Place<'_>, time: Option<Duration>, wakes: &mut WakeList) {
         self.counters().sleep_begins();
         if let Err(error) = self.sleep_at(place, time, wakes) {
-            self.poller_failed(&error);
+            self.poller_failed(&error, wakes);
         }
         self.counters().sleep_ended();
     }
@@ -203,15 +206,29 @@ impl Worker {
         self.deliver(wakes);
     }
 
-    /// The kernel refuses to wait on the poller. Its sockets learn it from their own calls; the worker goes on
-    /// without spinning.
+    /// The kernel refuses to wait on the poller. Its sockets answer with an error from now on, which is better than a wait
+    /// without end; tasks and timers go on.
     #[cold]
-    fn poller_failed(&self, error: &std::io::Error) {
+    fn poller_failed(&self, error: &std::io::Error, wakes: &mut WakeList) {
+        let Some(poller) = &self.station().poller else {
+            return;
+        };
         eprintln!(
-            "loxley: worker {} could not wait on its poller: {error}",
+            "loxley: worker {} could not wait on its poller, whose sockets fail from now on: {error}",
             self.station
         );
-        self.station().park.sleep(Some(CONFIRM));
+        poller.fail(wakes);
+    }
+
+    /// A task has forked the process, and the child's copy of this worker has come back to its loop: all it could do is to
+    /// take the parent's events.
+    #[cold]
+    fn forked(&self) -> ! {
+        eprintln!(
+            "loxley: worker {} goes on in a forked child: a fork inside a task must end with `exec` or `exit`",
+            self.station
+        );
+        std::process::abort();
     }
 }
 
