@@ -86,18 +86,48 @@ fn idle(timers: &Arc<Timers>) -> bool {
 
 #[test]
 fn a_timer_never_fires_early() {
-    let timers = Arc::new(Timers::new(Clock::manual(0)));
-    let deadlines = [1, BUCKET - 1, BUCKET, 7 * BUCKET + 5, 1 << 30, 1 << 50];
-    for at in deadlines {
-        let mut entry = waiting(1, &timers, at);
-        assert_eq!(expire(&timers, at - 1), []);
-        assert!(poll(&mut entry, 1, &timers, 0).is_pending());
-        assert_eq!(expire(&timers, at), [1]);
-        assert_eq!(poll(&mut entry, 1, &timers, 0), Poll::Ready(Ok(())));
-        assert!(entry.has_fired());
+    for start in starts() {
+        let timers = Arc::new(Timers::new(Clock::manual(start)));
+        let ahead = [1, BUCKET - 1, BUCKET, 7 * BUCKET + 5, 1 << 30, 1 << 50];
+        let mut fired = 0;
+        for at in ahead.map(|ahead| start.saturating_add(ahead)) {
+            if at >= END_OF_TIME {
+                continue;
+            }
+            fired += 1;
+            let mut entry = waiting(1, &timers, at);
+            assert_eq!(expire(&timers, at - 1), []);
+            assert!(poll(&mut entry, 1, &timers, 0).is_pending());
+            assert_eq!(expire(&timers, at), [1]);
+            assert_eq!(poll(&mut entry, 1, &timers, 0), Poll::Ready(Ok(())));
+            assert!(entry.has_fired());
+        }
+        assert_eq!(timers.fired(), fired, "from {start}");
+        assert!(idle(&timers));
     }
-    assert_eq!(timers.fired(), deadlines.len() as u64);
-    assert!(idle(&timers));
+}
+
+#[test]
+fn a_jump_of_the_clock_fires_what_is_due_in_order() {
+    const HOUR: u64 = DAY / 24;
+    for start in starts() {
+        let timers = Arc::new(Timers::new(Clock::manual(start)));
+        // Inserted in no order, over two hours; one of them is slept through at one go.
+        let at = |name: usize| {
+            let share = name as u64 * 7_919 % 1_000;
+            start.saturating_add(share * (2 * HOUR / 1_000))
+        };
+        let mut entries: Vec<_> = (0..1_000)
+            .map(|name| waiting(name, &timers, at(name)))
+            .collect();
+        let now = start.saturating_add(HOUR).min(END_OF_TIME - 1);
+        let mut due: Vec<_> = (0..1_000).filter(|name| at(*name) <= now).collect();
+        due.sort_by_key(|name| (at(*name), *name));
+        assert_eq!(expire(&timers, now), due, "from {start}");
+        assert_eq!(expire(&timers, now), [], "once");
+        entries.clear();
+        assert!(idle(&timers));
+    }
 }
 
 #[test]
