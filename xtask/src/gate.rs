@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::{
-    api, counts, deps, doors, ecosystem, examples, floors, idle, loom, msrv, rust, tour, tree,
-    unsafe_count,
+    api, counts, deps, doors, ecosystem, examples, faults, floors, idle, loom, msrv, museum, rust,
+    tour, tree, unsafe_count,
 };
 
 /// What the command line may change.
@@ -55,6 +55,11 @@ pub(crate) const GATES: &[Gate] = &[
         run: unsafe_count::gate,
     },
     Gate {
+        name: "museum",
+        what: "every row of the pages on bugs, faults and laws names a test that exists, or a reason",
+        run: museum::gate,
+    },
+    Gate {
         name: "tree",
         what: "no tokio below loxley-core, nor below loxley with default features",
         run: tree::gate,
@@ -78,6 +83,11 @@ pub(crate) const GATES: &[Gate] = &[
         name: "test",
         what: "cargo test --workspace",
         run: rust::test,
+    },
+    Gate {
+        name: "faults",
+        what: "injected faults: what lacks a right is listed, and not all of it may (strace, iproute2, iptables)",
+        run: faults::gate,
     },
     Gate {
         name: "portable",

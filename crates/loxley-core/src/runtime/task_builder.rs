@@ -112,6 +112,7 @@ impl<'a> TaskBuilder<'a> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        handle.assert_here();
         let (id, spawned_at) = (Id::next(), Location::caller());
         let scheduler = &handle.inner.scheduler;
         Ok(match self.name {

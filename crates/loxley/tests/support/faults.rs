@@ -7,6 +7,8 @@
 
 #[path = "../../../loxley-core/tests/support/census.rs"]
 mod census;
+#[path = "../../../loxley-core/tests/support/until.rs"]
+mod until;
 #[path = "../../../loxley-core/tests/support/watch.rs"]
 mod watch;
 
@@ -19,7 +21,8 @@ use loxley::net::{TcpListener, TcpStream};
 use loxley::runtime::{Builder, Handle, Runtime};
 use loxley::time::{Duration, sleep};
 
-pub use census::{descriptors, until};
+pub use census::descriptors;
+pub use until::until;
 pub use watch::watched;
 
 /// Set in the processes that a test starts of itself: faults, limits and signals hold for a whole process.
@@ -58,6 +61,15 @@ pub fn in_a_child_under(wrapper: &[&str], test: &str, body: impl FnOnce() + Send
 /// Runs `body` in a process of its own, which is this very test again.
 pub fn in_a_child(test: &str, body: impl FnOnce() + Send + 'static) {
     in_a_child_under(&[], test, body);
+}
+
+/// The same, and afterwards the process holds what it held before.
+pub fn with_base_line(test: &str, body: impl FnOnce() + Send + 'static) {
+    in_a_child(test, || {
+        let base = BaseLine::take();
+        body();
+        base.returns();
+    });
 }
 
 /// Runs `body` once for each fault, in a process whose system calls fail as the fault says: `call:error=NAME:when=N..M`,
