@@ -3,8 +3,13 @@
 //! Each worker thread holds a queue of tasks, a poller and a timer wheel of its own; idle workers take from
 //! busy ones, and nothing that a worker owns is out of reach for its peers.
 //!
+//! So a task that holds its thread delays itself, and not the strangers that share a worker with it: what waits behind it
+//! is taken over within milliseconds, and a report names the task.
+//!
 //! Names, paths, signatures and meaning are tokio's wherever tokio has the concept, so that moving a program
 //! over is a matter of its `use` lines.
+//!
+//! # A program
 //!
 //! ```
 //! use loxley::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,6 +34,43 @@
 //!     Ok(())
 //! }
 //! ```
+//!
+//! [`main`](attr@main) builds a runtime with a worker per core and drives the function in it; [`test`](attr@test) does the same for a test, on
+//! the current thread. By hand: [`Builder`](runtime::Builder) and [`Runtime::block_on`](runtime::Runtime::block_on).
+//!
+//! # Where things are
+//!
+//! | to | take |
+//! |---|---|
+//! | start tasks, await and abort them | [`spawn`], [`JoinHandle`](task::JoinHandle), [`AbortHandle`](task::AbortHandle) |
+//! | own many tasks at once | [`JoinSet`](task::JoinSet) for their results, [`TaskTracker`](task::TaskTracker) for their end |
+//! | call what blocks | [`spawn_blocking`](task::spawn_blocking), [`block_in_place`](task::block_in_place) |
+//! | wait for several things | [`join!`], [`try_join!`], and [`select!`] for the first of them |
+//! | stop things | [`CancellationToken`](sync::CancellationToken), [`timeout`](fn@time::timeout) |
+//! | connect and serve | [`net`]; by name, over whichever address answers, [`net::connect`] |
+//! | read and write | [`AsyncReadExt`](io::AsyncReadExt), [`AsyncWriteExt`](io::AsyncWriteExt), [`copy_bidirectional`](io::copy_bidirectional), [`BoundedStream`](io::BoundedStream) with hard limits |
+//! | pass values between tasks | [`mpsc`](sync::mpsc), [`oneshot`](sync::oneshot), [`broadcast`](sync::broadcast), [`watch`](sync::watch) |
+//! | share state | [`Mutex`](sync::Mutex), [`RwLock`](sync::RwLock), [`Semaphore`](sync::Semaphore), [`Notify`](sync::Notify) |
+//! | wait for a time | [`sleep`](fn@time::sleep), [`interval`](fn@time::interval), [`DelayQueue`](time::DelayQueue) |
+//! | use files, children, signals | [`fs`], [`process`], [`signal`] |
+//! | meet other families of streams | [`stream`], [`compat`] |
+//! | see what goes on | [`RuntimeMetrics`](runtime::RuntimeMetrics), [`Builder::on_long_poll`](runtime::Builder::on_long_poll) |
+//!
+//! # Rules that hold everywhere
+//!
+//! - **Futures do nothing until they are awaited**, and dropping one cancels it. The documentation of each says what that leaves
+//!   behind, under *Cancellation*.
+//! - **A dropped [`JoinHandle`](task::JoinHandle) lets its task go on.** [`AbortOnDropHandle`](task::AbortOnDropHandle) does not.
+//! - **What needs a runtime panics outside of one**, and says so under *Panics*: tasks, sockets, timers, files, children,
+//!   signals. What is in [`sync`] needs none.
+//! - **A task lets others run** after a number of operations, though more could be done; see [`task::coop`].
+//! - **A panic ends its task alone.** The handle gives it out as an error.
+//!
+//! # More
+//!
+//! Beside the sources there is a guide, `docs/guide`: where work belongs, knobs, shutting down, moving from tokio and from
+//! smol, libraries, several processes on one port; `docs/tokio.md`, which lists every item of tokio; and
+//! `docs/stability.md`, which says what stays as it is. `examples/` has programs.
 //!
 //! # Features
 //!
