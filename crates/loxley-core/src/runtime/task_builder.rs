@@ -44,14 +44,15 @@ impl<'a> TaskBuilder<'a> {
     /// # Examples
     ///
     /// ```
-    /// # let runtime = loxley_core::runtime::Runtime::new()?;
-    /// # runtime.block_on(async {
-    /// let request = 17;
-    /// let name = format!("request {request}");
-    /// let task = loxley_core::TaskBuilder::new().name(&name).spawn(async { 5 })?;
-    /// assert_eq!(task.await?, 5);
-    /// # Ok(()) })
-    /// # .map_err(|error: std::io::Error| error)
+    /// let runtime = loxley_core::runtime::Runtime::new()?;
+    /// runtime.block_on(async {
+    ///     let request = 17;
+    ///     let name = format!("request {request}");
+    ///     let task = loxley_core::TaskBuilder::new().name(&name).spawn(async { 5 })?;
+    ///     assert_eq!(task.await?, 5);
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]
     pub fn name(&self, name: &'a str) -> Self {
@@ -71,12 +72,13 @@ impl<'a> TaskBuilder<'a> {
     /// # Examples
     ///
     /// ```
-    /// # let runtime = loxley_core::runtime::Runtime::new()?;
-    /// # runtime.block_on(async {
-    /// let task = loxley_core::TaskBuilder::new().name("five").spawn(async { 5 })?;
-    /// assert_eq!(task.await?, 5);
-    /// # Ok(()) })
-    /// # .map_err(|error: std::io::Error| error)
+    /// let runtime = loxley_core::runtime::Runtime::new()?;
+    /// runtime.block_on(async {
+    ///     let task = loxley_core::TaskBuilder::new().name("five").spawn(async { 5 })?;
+    ///     assert_eq!(task.await?, 5);
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> io::Result<JoinHandle<F::Output>>
@@ -135,12 +137,13 @@ impl<'a> TaskBuilder<'a> {
     ///
     /// ```
     /// let runtime = loxley_core::runtime::LocalRuntime::new()?;
-    /// # runtime.block_on(async {
-    /// let five = std::rc::Rc::new(5);
-    /// let task = loxley_core::TaskBuilder::new().name("five").spawn_local(async move { *five })?;
-    /// assert_eq!(task.await?, 5);
-    /// # Ok(()) })
-    /// # .map_err(|error: std::io::Error| error)
+    /// runtime.block_on(async {
+    ///     let five = std::rc::Rc::new(5);
+    ///     let task = loxley_core::TaskBuilder::new().name("five").spawn_local(async move { *five })?;
+    ///     assert_eq!(task.await?, 5);
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     #[track_caller]
     pub fn spawn_local<F>(self, future: F) -> io::Result<JoinHandle<F::Output>>
@@ -210,12 +213,13 @@ impl<'a> TaskBuilder<'a> {
     /// # Examples
     ///
     /// ```
-    /// # let runtime = loxley_core::runtime::Runtime::new()?;
-    /// # runtime.block_on(async {
-    /// let task = loxley_core::TaskBuilder::new().name("five").spawn_blocking(|| 5)?;
-    /// assert_eq!(task.await?, 5);
-    /// # Ok(()) })
-    /// # .map_err(|error: std::io::Error| error)
+    /// let runtime = loxley_core::runtime::Runtime::new()?;
+    /// runtime.block_on(async {
+    ///     let task = loxley_core::TaskBuilder::new().name("five").spawn_blocking(|| 5)?;
+    ///     assert_eq!(task.await?, 5);
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     #[track_caller]
     pub fn spawn_blocking<F, R>(self, f: F) -> io::Result<JoinHandle<R>>
