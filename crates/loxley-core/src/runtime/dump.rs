@@ -378,6 +378,7 @@ impl Wait {
             "poller/source" => "a descriptor".into(),
             "runtime/time" => "a timer".into(),
             "task/join" => "the end of a task".into(),
+            "budget" => "something made cooperative".into(),
             module => module.replace('/', "::"),
         }
     }
