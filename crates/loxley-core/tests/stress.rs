@@ -31,9 +31,9 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,6 +63,7 @@ const OPERATIONS: &[(Operation, u64)] = &[
     (Operation::Sleep, 40),
     (Operation::CancelSleep, 90),
     (Operation::ResetSleep, 20),
+    (Operation::Select, 30),
     (Operation::Yield, 190),
     (Operation::Connect, 16),
     (Operation::Pair, 25),
@@ -149,6 +150,7 @@ async fn perform(world: &Arc<World>, random: &mut Random, operation: Operation) 
             sleep.as_mut().reset(Instant::now() + microseconds(random));
             sleep.await;
         }
+        Operation::Select => select(world, random).await,
         Operation::Connect => {
             let done = connect(world, random).await;
             world.expect_io(done);
@@ -238,6 +240,29 @@ async fn poll_once<F: Future<Output = ()>>(mut future: Pin<&mut F>) {
         Poll::Ready(())
     })
     .await;
+}
+
+/// A task or a timer, whichever comes first; the other is dropped where it stands.
+async fn select(world: &Arc<World>, random: &mut Random) {
+    let mut sleep = pin!(sleep(random));
+    let yields = random.below(3);
+    let mut task = spawn_life(world, async move {
+        for _ in 0..yields {
+            yield_now().await;
+        }
+    });
+    poll_fn(|cx| {
+        let slept = sleep.as_mut().poll(cx).is_ready();
+        if slept || Pin::new(&mut task).poll(cx).is_ready() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    if random.below(2) == 0 {
+        task.abort();
+    }
 }
 
 async fn write_all<T: AsFd>(source: &Source<T>, mut bytes: &[u8]) -> io::Result<()>
@@ -501,8 +526,28 @@ fn run(program: Program, mut random: Random) {
     println!("{program:?}: {:.1?}, {world}", started.elapsed());
 }
 
+/// Both tests count descriptors and threads of the whole process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+#[test]
+fn the_counts_of_many_small_programs_add_up_one_after_the_other() {
+    let _alone = ALONE.lock().unwrap_or_else(|poison| poison.into_inner());
+    let mut random = Random::from_environment("many small programs");
+    for _ in 0..60 {
+        let program = Program {
+            // One, a few, and more than most machines have cores.
+            workers: [0, 1, 2, 3, 8, 17][random.below(6) as usize],
+            sudden: random.below(2) == 0,
+            operations: random.below(600),
+        };
+        let random = Random::from(random.next());
+        watched(move || run(program, random));
+    }
+}
+
 #[test]
 fn the_counts_of_a_random_program_add_up() {
+    let _alone = ALONE.lock().unwrap_or_else(|poison| poison.into_inner());
     let operations = match std::env::var("LOXLEY_STRESS_OPS") {
         Ok(text) => text.parse().expect("LOXLEY_STRESS_OPS is a number"),
         Err(_) => 800_000,

@@ -28,6 +28,7 @@ pub enum Operation {
     Sleep,
     CancelSleep,
     ResetSleep,
+    Select,
     Yield,
     Connect,
     Pair,
@@ -211,8 +212,9 @@ impl World {
         let jobs = self.jobs_run.get() + self.jobs_cancelled.get();
         assert_eq!(self.jobs.get(), jobs, "{self}");
         let (connects, done) = (self.connects.get(), self.done.get());
+        // A small program may draw none.
         assert!(
-            connects * 100 >= done,
+            done < 10_000 || connects * 100 >= done,
             "{connects} connects in {done} operations"
         );
     }
