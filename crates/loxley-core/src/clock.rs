@@ -52,7 +52,7 @@ impl Clock {
     }
 
     /// A clock that reads `start` until [`Clock::advance`] moves it.
-    #[cfg(any(test, loxley_loom))]
+    #[cfg(any(test, loxley_loom, loxley_fuzz))]
     pub fn manual(start: u64) -> Self {
         Self::new(start, Some(AtomicU64::new(start)))
     }
@@ -107,7 +107,7 @@ impl Clock {
     }
 
     /// Moves a manual clock on; a real one goes its own way.
-    #[cfg(any(test, loxley_loom))]
+    #[cfg(any(test, loxley_loom, loxley_fuzz))]
     pub fn advance(&self, by: Duration) {
         if let Some(now) = &self.0.manual {
             now.fetch_add(duration_ns(by), Ordering::Relaxed);

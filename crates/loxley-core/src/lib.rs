@@ -40,6 +40,15 @@
         reason = "the doors below show models what nobody else sees"
     )
 )]
+#![cfg_attr(
+    loxley_fuzz,
+    allow(
+        missing_docs,
+        missing_debug_implementations,
+        unnameable_types,
+        reason = "the doors below show targets of `fuzz` what nobody else sees"
+    )
+)]
 
 mod alarm;
 mod blocking;
@@ -141,4 +150,13 @@ pub mod doors {
     pub mod shutdown {
         pub use crate::runtime::doors::Threads;
     }
+}
+
+/// The insides, for the targets of `fuzz`.
+#[cfg(loxley_fuzz)]
+pub mod doors {
+    pub use crate::clock::Clock;
+    pub use crate::poller::Readiness;
+    pub use crate::task::doors::*;
+    pub use crate::timer::{END_OF_TIME, Entry, Here, Timers};
 }

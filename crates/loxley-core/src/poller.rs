@@ -68,6 +68,8 @@ use crate::task::WakeList;
 
 pub use error::is_shutdown_error;
 pub use interest::{Direction, Interest, Ready};
+#[cfg(loxley_fuzz)]
+pub use readiness::Readiness;
 pub use readiness::ReadyEvent;
 pub use source::Registration;
 

@@ -83,15 +83,19 @@ pub(crate) use waker::is_task_waker;
 pub use waker_slot::WakerSlot;
 pub use yields::{YieldNow, yield_now};
 
-/// What models reach.
-#[cfg(loxley_loom)]
+/// What models and targets of `fuzz` reach.
+#[cfg(any(loxley_loom, loxley_fuzz))]
 pub mod doors {
+    #[cfg(loxley_loom)]
     pub use super::owned::{Home, Runner, Schedule};
+    #[cfg(loxley_loom)]
     pub use super::raw::Notified;
     pub use super::state::{Completed, DropJoin, Idle, Start, State, Wake};
     pub use super::wake_list::WakeList;
+    #[cfg(loxley_loom)]
     pub use super::waker_slot::WakerSlot;
 
+    #[cfg(loxley_loom)]
     pub fn next_id() -> super::Id {
         super::Id::next()
     }
