@@ -94,7 +94,7 @@ pub fn must_fail<F: Fn() + Send + Sync + 'static>(
         ));
         return;
     }
-    if env::var_os("LOXLEY_FAULT").is_some() || env::var_os("LOXLEY_SITES").is_some() {
+    if env::var_os("LOXLEY_FAULT").is_some() || env::var_os("LOXLEY_NO_TWINS").is_some() {
         return; // only models count there
     }
     let output = Command::new(env::current_exe().expect("a test knows its own path"))
