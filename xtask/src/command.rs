@@ -56,7 +56,8 @@ pub(crate) fn echoed(command: Command) -> Result<String, String> {
     collect(command, |line| eprintln!("{line}"))
 }
 
-fn collect(mut command: Command, mut each: impl FnMut(&str)) -> Result<String, String> {
+/// Runs it, gives each line to `each`, and all of them in the end.
+pub(crate) fn collect(mut command: Command, mut each: impl FnMut(&str)) -> Result<String, String> {
     let name = shown(&command);
     eprintln!("$ {name}");
     let mut child = command

@@ -128,7 +128,7 @@ fn bless(setup: [String; 3]) -> Outcome {
     )))
 }
 
-fn valgrind_works() -> Result<(), String> {
+pub(crate) fn valgrind_works() -> Result<(), String> {
     let output = Command::new("valgrind")
         .args(["--tool=none", "true"])
         .stdin(Stdio::null())

@@ -70,6 +70,11 @@ pub(crate) const GATES: &[Gate] = &[
         run: deps::gate,
     },
     Gate {
+        name: "supply",
+        what: "licences, versions and sources are what deny.toml says, and no dependency is unused",
+        run: crate::supply::gate,
+    },
+    Gate {
         name: "msrv",
         what: "what people depend on compiles with the Rust version that we state",
         run: msrv::gate,
@@ -98,6 +103,11 @@ pub(crate) const GATES: &[Gate] = &[
         name: "release",
         what: "the core's tests in release",
         run: rust::test_release,
+    },
+    Gate {
+        name: "replay",
+        what: "every input that a fuzz target has kept, and random ones",
+        run: crate::fuzz::gate,
     },
     Gate {
         name: "examples",
@@ -130,6 +140,11 @@ pub(crate) const GATES: &[Gate] = &[
         run: idle::gate,
     },
     Gate {
+        name: "leaks",
+        what: "starting and stopping runtimes loses no byte (needs valgrind)",
+        run: crate::leaks::gate,
+    },
+    Gate {
         name: "counts",
         what: "instructions and allocations per operation are within 3 % of benches/counts.txt (needs valgrind)",
         run: counts::gate,
@@ -138,6 +153,12 @@ pub(crate) const GATES: &[Gate] = &[
         name: "loom",
         what: "every protocol model runs to completion, two preemptions",
         run: loom::gate,
+    },
+    // After `loom`, whose program and whose findings it takes.
+    Gate {
+        name: "orderings",
+        what: "each ordering of the core is needed by a model, or says why loom cannot see it; asks of what changed, for 4 min at most",
+        run: crate::orderings::gate,
     },
 ];
 

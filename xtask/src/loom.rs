@@ -2,25 +2,86 @@
 //!
 //! Each model of `loom-tests` prints `model NAME: N executions, complete` (or `cut off`). A model that explored
 //! nothing, one that was cut off, a name printed twice, and a run without any model fail: each of them would
-//! otherwise look like a proof.
+//! otherwise look like a proof. So would a model that has shrunk without anybody noticing: one that explores less than
+//! half of what `docs/proof/models.txt` says fails until the record is written anew (`--bless`).
 
-use std::collections::BTreeSet;
-use std::env;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::Command;
+use std::{env, fs};
 
-use crate::command::{cargo, echoed};
+use crate::command::{cargo, collect, root, target_directory};
 use crate::gate::{Options, Outcome, Verdict};
 
+const RECORD: &str = "docs/proof/models.txt";
+
 /// `loom`
-pub(crate) fn gate(_: &Options) -> Outcome {
+pub(crate) fn gate(options: &Options) -> Outcome {
     let mut command = test()?;
-    command.args(["--", "--nocapture"]);
-    let models = models(&echoed(command)?)?;
+    command.args(["--", "--nocapture"]).env("LOXLEY_SITES", "1");
+    let text = collect(command, |line| {
+        if !line.starts_with("site ") {
+            eprintln!("{line}");
+        }
+    })?;
+    let said = said()?;
+    fs::write(&said, &text).map_err(|error| format!("cannot write {}: {error}", said.display()))?;
+    let models = models(&text)?;
+    if options.bless {
+        fs::write(root().join(RECORD), written(&models))
+            .map_err(|error| format!("cannot write {RECORD}: {error}"))?;
+    } else {
+        let shrunk = shrunk(&models, &record());
+        if !shrunk.is_empty() {
+            return Err(shrunk.join("\n"));
+        }
+    }
     let executions: u64 = models.iter().map(|model| model.executions).sum();
     Ok(Verdict::Passed(format!(
         "{} models, {executions} executions",
         models.len()
     )))
+}
+
+/// Where the gate leaves what the models said, for `orderings`.
+pub(crate) fn said() -> Result<PathBuf, String> {
+    Ok(target_directory()?.join("loom/said.txt"))
+}
+
+/// Executions by model, as they were written down.
+pub(crate) fn record() -> BTreeMap<String, u64> {
+    let text = fs::read_to_string(root().join(RECORD)).unwrap_or_default();
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(name, count)| Some((name.into(), count.parse().ok()?)))
+        .collect()
+}
+
+fn written(models: &[Model]) -> String {
+    let lines: BTreeSet<String> = models
+        .iter()
+        .map(|model| format!("{} {}\n", model.name, model.executions))
+        .collect();
+    let head = "# Models and the executions that each explored, two preemptions; `cargo xtask loom --bless` writes it.\n";
+    lines
+        .into_iter()
+        .fold(head.into(), |text, line| text + &line)
+}
+
+/// Models that explore less than half of what they did.
+fn shrunk(models: &[Model], record: &BTreeMap<String, u64>) -> Vec<String> {
+    models
+        .iter()
+        .filter_map(|model| Some((model, *record.get(&model.name)?)))
+        .filter(|(model, before)| model.executions < before / 2)
+        .map(|(model, before)| {
+            format!(
+                "model {} explored {before} executions and now {}; if that is meant, `cargo xtask loom --bless`",
+                model.name, model.executions
+            )
+        })
+        .collect()
 }
 
 /// `cargo test` for the models.
@@ -29,7 +90,7 @@ pub(crate) fn test() -> Result<Command, String> {
         Ok(flags) => format!("{flags} --cfg loxley_loom"),
         Err(_) => "--cfg loxley_loom".into(),
     };
-    let target = crate::command::target_directory()?.join("loom");
+    let target = target_directory()?.join("loom");
     let mut command = cargo(&[
         "test",
         "--release",
@@ -107,6 +168,19 @@ mod tests {
         assert_eq!(models.len(), 2);
         assert_eq!(models[1].name, "slot-take");
         assert_eq!(models[0].executions, 1204);
+    }
+
+    #[test]
+    fn a_model_that_has_shrunk_is_found() {
+        let models = models("model a: 40 executions, complete\nmodel b: 9 executions, complete");
+        let models = models.unwrap();
+        assert_eq!(
+            written(&models).lines().skip(1).collect::<Vec<_>>(),
+            ["a 40", "b 9"]
+        );
+        let record = |count| BTreeMap::from([("a".to_owned(), count)]);
+        assert!(shrunk(&models, &record(81)).is_empty());
+        assert_eq!(shrunk(&models, &record(82)).len(), 1);
     }
 
     #[test]

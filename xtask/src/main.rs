@@ -16,18 +16,24 @@ mod ecosystem;
 mod examples;
 mod faults;
 mod floors;
+mod fuzz;
 mod gate;
 mod idle;
+mod leaks;
 mod loom;
 mod msrv;
 mod museum;
 mod orderings;
 mod paths;
+mod proof;
 mod rust;
+mod sanitize;
 mod source;
+mod supply;
 mod tour;
 mod tree;
 mod unsafe_count;
+mod verification;
 
 use std::env;
 use std::process::ExitCode;
@@ -43,6 +49,9 @@ fn main() -> ExitCode {
         }
         Ok(Plan::Run { gates, options }) => gate::run_all(&gates, &options),
         Ok(Plan::Orderings { files, again }) => orderings::command(&files, again),
+        Ok(Plan::Sanitize(sanitizers)) => sanitize::command(&sanitizers),
+        Ok(Plan::Fuzz(plan)) => fuzz::command(&plan),
+        Ok(Plan::Verification) => verification::command(),
         Err(message) => {
             eprintln!("xtask: {message}\n");
             eprint!("{}", usage());
@@ -63,16 +72,26 @@ enum Plan {
         files: Vec<String>,
         again: bool,
     },
+    Sanitize(Vec<sanitize::Sanitizer>),
+    Fuzz(fuzz::Plan),
+    Verification,
 }
 
 fn plan(args: &[String]) -> Result<Plan, String> {
-    if let Some(("orderings", rest)) = args.split_first().map(|(name, rest)| (&**name, rest)) {
-        let (again, files) = rest
-            .iter()
-            .cloned()
-            .partition::<Vec<_>, _>(|it| it == "--again");
-        let again = !again.is_empty();
-        return Ok(Plan::Orderings { files, again });
+    match args.split_first().map(|(name, rest)| (&**name, rest)) {
+        // Without more, `orderings` is the gate; it goes on after what is known in either case.
+        Some(("orderings", rest @ [_, ..])) => {
+            let (again, files) = rest
+                .iter()
+                .cloned()
+                .partition::<Vec<_>, _>(|it| it == "--again");
+            let again = !again.is_empty();
+            return Ok(Plan::Orderings { files, again });
+        }
+        Some(("sanitize", rest)) => return sanitize::named(rest).map(Plan::Sanitize),
+        Some(("verification", [])) => return Ok(Plan::Verification),
+        Some(("fuzz", rest)) => return fuzz::Plan::parse(rest).map(Plan::Fuzz),
+        _ => {}
     }
     let mut gates = Vec::new();
     let mut skip = Vec::new();
@@ -94,9 +113,12 @@ fn plan(args: &[String]) -> Result<Plan, String> {
     if gates.is_empty() {
         return Ok(Plan::Help);
     }
-    let blessable = [["unsafe"], ["counts"], ["api"]];
+    let blessable = [["unsafe"], ["counts"], ["api"], ["loom"], ["replay"]];
     if options.bless && !blessable.iter().any(|gate| gates == gate) {
-        return Err("--bless belongs to one gate alone, `unsafe`, `counts` or `api`".into());
+        return Err(
+            "--bless belongs to one gate alone, `unsafe`, `counts`, `api`, `loom` or `replay`"
+                .into(),
+        );
     }
     Ok(Plan::Run { gates, options })
 }
@@ -118,9 +140,12 @@ fn usage() -> String {
         text.push_str(&format!("  {:<14} {}\n", gate.name, gate.what));
     }
     text.push_str(
-        "\n  orderings [--again] [FILE]...\n                 weakens each ordering of the core and expects a model to fail; takes long\n",
+        "\n  orderings [--again] [FILE]...\n                 weakens each ordering of the core and expects a model to fail; takes long\n  \
+         sanitize [address|leak|thread]...\n                 the core's tests under the compiler's sanitizers; takes long\n  \
+         fuzz [--seconds N] [TARGET]...\n                 the targets of fuzz/, each for N seconds (60)\n  \
+         verification   writes docs/verification.md out of what all the others have left\n",
     );
-    text.push_str("\n  --skip GATE    leave that one out\n  --bless        (unsafe, counts, api) write the list, the record or the page instead of comparing\n");
+    text.push_str("\n  --skip GATE    leave that one out\n  --bless        (unsafe, counts, api, loom, replay) write the list, the record or the page instead of comparing\n");
     text
 }
 
