@@ -188,13 +188,15 @@ impl Clock {
     /// Ends a [`Clock::hold`]; the caller then wakes the worker.
     pub fn release(&self) {
         if let Some(pausable) = &self.0.pausable {
-            // Release: pairs with the Acquire in `is_held`. What the closure did is seen before the clock moves.
+            // Release: pairs with the Acquire in `is_held`. What the closure did is seen before the clock moves. No
+            // model comes here: a paused clock is for tests of users, and loom's worlds have one that they move.
             pausable.holds.fetch_sub(1, Ordering::Release);
         }
     }
 
     /// True if it must not move on by itself.
     pub fn is_held(&self) -> bool {
+        // Acquire: pairs with `release`; as there, loom does not see it.
         let held = |pausable: &Pausable| pausable.holds.load(Ordering::Acquire) > 0;
         self.0.pausable.as_ref().is_some_and(held)
     }
