@@ -35,7 +35,7 @@
 //! }
 //! ```
 //!
-//! [`main`](attr@main) builds a runtime with a worker per core and drives the function in it; [`test`](attr@test) does the same for a test, on
+//! [`main`](macro@main) builds a runtime with a worker per core and drives the function in it; [`test`](macro@test) does the same for a test, on
 //! the current thread. By hand: [`Builder`](runtime::Builder) and [`Runtime::block_on`](runtime::Runtime::block_on).
 //!
 //! # Where things are
