@@ -15,6 +15,7 @@
 //!
 //! *Checked by* the tests of the parsers below.
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::Command;
@@ -146,6 +147,8 @@ fn checked(names: &[String]) -> io::Result<()> {
 /// A tool that runs a program, and where it says what it counted.
 pub(crate) struct Counter {
     command: &'static [&'static str],
+    /// Callgrind's dumps hold the count, and not what it says.
+    dumps: bool,
     read: fn(&str) -> Option<u64>,
 }
 
@@ -155,12 +158,22 @@ pub(crate) const INSTRUCTIONS: Counter = Counter {
         "--tool=callgrind",
         "--callgrind-out-file=/dev/null",
     ],
+    dumps: false,
     read: collected,
+};
+
+/// Instructions of the thread that needs most: the one worker. What others do by the clock counts fifty times as much
+/// where the program runs fifty times slower.
+pub(crate) const WORKER_INSTRUCTIONS: Counter = Counter {
+    command: &["valgrind", "--tool=callgrind", "--separate-threads=yes"],
+    dumps: true,
+    read: busiest,
 };
 
 /// System calls of all threads, but not of programs that are started meanwhile.
 pub(crate) const CALLS: Counter = Counter {
     command: &["strace", "-f", "-b", "execve", "-c", "-U", "calls,name"],
+    dumps: false,
     read: called,
 };
 
@@ -173,6 +186,7 @@ const ALLOCATIONS: Counter = Counter {
         "--undef-value-errors=no",
         "--freelist-vol=0",
     ],
+    dumps: false,
     read: allocated,
 };
 
@@ -200,14 +214,27 @@ impl Counter {
         amount: u64,
     ) -> io::Result<(u64, u64)> {
         let (tool, arguments) = self.command.split_first().expect("a tool has a name");
-        let output = Command::new(tool)
-            .args(arguments)
+        let mut command = Command::new(tool);
+        command.args(arguments);
+        let dumps = std::env::temp_dir().join(format!("loxley-benches-{}", std::process::id()));
+        if self.dumps {
+            fs::create_dir_all(&dumps)?;
+            let file = dumps.join("callgrind");
+            command.arg(format!("--callgrind-out-file={}", file.display()));
+        }
+        let output = command
             .arg(program)
             .args(["one", row, runtime, "--workers", "1", "--no-warm-up"])
             .args(["--amount", &amount.to_string()])
             .output()
             .map_err(|error| io::Error::other(format!("{tool} does not start: {error}")))?;
-        let said = String::from_utf8_lossy(&output.stderr);
+        let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if self.dumps {
+            for file in fs::read_dir(&dumps)? {
+                said += &fs::read_to_string(file?.path())?;
+            }
+            fs::remove_dir_all(&dumps)?;
+        }
         let sample: Result<Sample, _> = String::from_utf8_lossy(&output.stdout).trim().parse();
         match ((self.read)(&said), sample) {
             (Some(count), Ok(sample)) if output.status.success() => Ok((sample.ops, count)),
@@ -238,6 +265,14 @@ fn allocated(said: &str) -> Option<u64> {
     count.trim().replace(',', "").parse().ok()
 }
 
+/// The largest count in callgrind's dumps of single threads, in lines like `totals: 1234`.
+fn busiest(dumps: &str) -> Option<u64> {
+    let totals = dumps
+        .lines()
+        .filter_map(|line| line.strip_prefix("totals:"));
+    totals.filter_map(|total| total.trim().parse().ok()).max()
+}
+
 /// The count in the last line of strace's table, like `  1234 total`.
 fn called(said: &str) -> Option<u64> {
     let total = said
@@ -250,6 +285,13 @@ fn called(said: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_all_threads_the_busiest_is_counted() {
+        let dumps = "events: Ir\ntotals: 9394\nevents: Ir\ntotals: 34459697\ntotals: 7\n";
+        assert_eq!(busiest(dumps), Some(34_459_697));
+        assert_eq!(busiest("events: Ir\n"), None);
+    }
 
     #[test]
     fn the_calls_are_read_from_straces_last_line() {
