@@ -26,7 +26,7 @@ pub fn shut_down() -> io::Error {
 #[cold]
 pub fn forked() -> io::Error {
     io::Error::other(
-        "the runtime of this resource belongs to the process that forked this one: make both anew here",
+        "the runtime of this resource belongs to the process that forked this one: fork before it starts",
     )
 }
 

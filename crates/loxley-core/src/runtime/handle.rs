@@ -29,7 +29,7 @@ pub enum RuntimeFlavor {
 }
 
 const FORKED: &str = "this runtime belongs to the process that forked this one: a fork takes no threads along. \
-                      Build a new runtime in the child";
+                      Fork before the runtime starts, or end the child with `exec` or `exit`";
 
 /// Everything that a runtime's handles share.
 pub struct Inner {
