@@ -42,7 +42,10 @@ mod notify;
 mod once;
 mod once_cell;
 mod permits;
+mod poll_semaphore;
+mod poll_sender;
 mod primitive;
+mod reusable_box;
 mod rwlock;
 mod semaphore;
 mod set_once;
@@ -69,6 +72,9 @@ pub use error::{AcquireError, TryAcquireError, TryLockError};
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard};
 pub use notify::Notify;
 pub use once_cell::{OnceCell, SetError};
+pub use poll_semaphore::PollSemaphore;
+pub use poll_sender::{PollSendError, PollSender};
+pub use reusable_box::ReusableBoxFuture;
 pub use rwlock::{
     OwnedRwLockMappedWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock,
     RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard,

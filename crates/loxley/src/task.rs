@@ -6,9 +6,12 @@
 //! A future that is not `Send` is spawned by [`spawn_local`], into a [`LocalSet`] or a
 //! [`LocalRuntime`](crate::runtime::LocalRuntime).
 //!
-//! Several at once: a [`JoinSet`] gives their outputs as they end, a [`TaskTracker`] waits until all have ended.
+//! Several at once: a [`JoinSet`] gives their outputs as they end, a [`JoinMap`] with a key, a [`JoinQueue`] in the order of
+//! their spawns; a [`TaskTracker`] waits until all have ended.
 
 mod abort_on_drop;
+mod join_map;
+mod join_queue;
 pub mod join_set;
 mod local_key;
 #[cfg(feature = "sync")]
@@ -36,6 +39,8 @@ pub mod futures {
 #[doc(no_inline)]
 pub use self::coop::{Unconstrained, consume_budget, unconstrained};
 pub use abort_on_drop::{AbortOnDrop, AbortOnDropHandle};
+pub use join_map::{JoinMap, JoinMapKeys};
+pub use join_queue::JoinQueue;
 #[doc(inline)]
 pub use join_set::JoinSet;
 pub use local_key::{AccessError, LocalKey};

@@ -15,10 +15,20 @@
 mod clock;
 pub mod delay_queue;
 pub mod error;
+mod future_ext;
 mod instant;
 mod interval;
 mod sleep;
 mod timeout;
+
+#[cfg(feature = "sync")]
+pub mod futures {
+    //! Futures that have a name.
+
+    pub use super::future_ext::cancellable::{
+        WithCancellationTokenFuture, WithCancellationTokenFutureOwned,
+    };
+}
 
 #[doc(no_inline)]
 pub use std::time::Duration;
@@ -27,6 +37,7 @@ pub use std::time::Duration;
 pub use self::clock::{advance, pause, resume};
 #[doc(inline)]
 pub use self::delay_queue::DelayQueue;
+pub use self::future_ext::FutureExt;
 pub use self::instant::Instant;
 pub use self::interval::{Interval, MissedTickBehavior, interval, interval_at};
 pub use self::sleep::{Sleep, sleep, sleep_until};

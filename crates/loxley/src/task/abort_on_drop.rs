@@ -1,5 +1,6 @@
 //! Handles that abort their task when they are dropped.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,7 +21,6 @@ use super::{AbortHandle, JoinError, JoinHandle};
 /// }
 /// # });
 /// ```
-#[derive(Debug)]
 #[must_use = "dropping the handle aborts the task at once"]
 pub struct AbortOnDropHandle<T> {
     /// `None`: let go.
@@ -98,6 +98,16 @@ impl<T> AbortOnDropHandle<T> {
     pub fn detach(mut self) -> JoinHandle<T> {
         let handle = self.handle.take();
         handle.expect("taken only by this method, which consumes it")
+    }
+}
+
+/// Also of a task whose output says nothing about itself.
+impl<T> fmt::Debug for AbortOnDropHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.handle.as_ref().map(JoinHandle::id);
+        f.debug_struct("AbortOnDropHandle")
+            .field("id", &id)
+            .finish()
     }
 }
 

@@ -65,7 +65,7 @@ struct Entry<T> {
 }
 
 /// Names a value in a [`DelayQueue`], as long as it is there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     index: usize,
     generation: u64,
