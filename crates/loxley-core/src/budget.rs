@@ -15,6 +15,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -83,13 +84,17 @@ fn with_limit<R>(limit: u32, poll: impl FnOnce() -> R) -> R {
 
 /// Gives the unit back when dropped, unless [`RestoreOnPending::made_progress`] was called.
 #[must_use = "dropping it at once gives the unit back"]
-pub struct RestoreOnPending(Cell<u32>);
+pub struct RestoreOnPending {
+    before: Cell<u32>,
+    /// The budget is that of the thread.
+    thread: PhantomData<*mut ()>,
+}
 
 impl RestoreOnPending {
     /// The operation went on: the unit stays spent.
     #[inline]
     pub fn made_progress(&self) {
-        self.0.set(UNLIMITED);
+        self.before.set(UNLIMITED);
     }
 }
 
@@ -102,7 +107,7 @@ impl fmt::Debug for RestoreOnPending {
 impl Drop for RestoreOnPending {
     #[inline]
     fn drop(&mut self) {
-        let before = self.0.get();
+        let before = self.before.get();
         if before != UNLIMITED {
             LEFT.set(before);
         }
@@ -135,7 +140,10 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
     } else if before != UNLIMITED {
         return refuse(cx, before, Location::caller());
     }
-    Poll::Ready(RestoreOnPending(Cell::new(before)))
+    Poll::Ready(RestoreOnPending {
+        before: Cell::new(before),
+        thread: PhantomData,
+    })
 }
 
 #[cold]
@@ -177,7 +185,7 @@ pin_project! {
 }
 
 /// Runs `inner` without a budget: it may then hold its worker, which is sometimes what one wants.
-pub fn unconstrained<F: Future>(inner: F) -> Unconstrained<F> {
+pub fn unconstrained<F>(inner: F) -> Unconstrained<F> {
     Unconstrained { inner }
 }
 

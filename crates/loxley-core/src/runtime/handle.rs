@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 
 use super::Hold;
 use super::block_on::Waiting;
@@ -80,6 +80,10 @@ impl Inner {
 pub struct Handle {
     pub(super) inner: Arc<Inner>,
 }
+
+// The machine runs no foreign code while its state is inconsistent, so no panic can show it so.
+impl UnwindSafe for Handle {}
+impl RefUnwindSafe for Handle {}
 
 impl Handle {
     /// The runtime that this thread is in.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll};
 
 use super::context;
@@ -43,6 +44,10 @@ pub struct Source<T: AsFd> {
     worker: usize,
     io: T,
 }
+
+// A panic while it is in use leaves nothing half done: readiness is set by the poller alone.
+impl<T: AsFd + UnwindSafe> UnwindSafe for Source<T> {}
+impl<T: AsFd + RefUnwindSafe> RefUnwindSafe for Source<T> {}
 
 impl<T: AsFd> Source<T> {
     /// Binds `io` to this worker's poller; outside a worker, to each worker's in turn.

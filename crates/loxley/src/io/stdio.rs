@@ -10,6 +10,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -113,6 +114,10 @@ impl_blocking_write!(Stderr);
 
 macro_rules! impl_fd {
     ($stream:ty, $std:path) => {
+        // A job that panics takes its stream with it, and the handle says so.
+        impl UnwindSafe for $stream {}
+        impl RefUnwindSafe for $stream {}
+
         impl AsRawFd for $stream {
             fn as_raw_fd(&self) -> RawFd {
                 $std().as_raw_fd()

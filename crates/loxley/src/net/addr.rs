@@ -22,8 +22,6 @@ use crate::task::{JoinHandle, spawn_blocking};
 /// Where a name is looked up, outside a runtime.
 pub trait ToSocketAddrs: sealed::Resolve {}
 
-impl<T: sealed::Resolve + ?Sized> ToSocketAddrs for T {}
-
 /// The addresses of `host`, in the resolver's order.
 ///
 /// # Errors
@@ -92,7 +90,9 @@ fn ask(
     sealed::Resolving::Asked(spawn_blocking(move || host.to_socket_addrs()))
 }
 
-impl<T: sealed::Resolve + ?Sized> sealed::Resolve for &T {
+impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {}
+
+impl<T: ToSocketAddrs + ?Sized> sealed::Resolve for &T {
     fn resolve(&self, internal: sealed::Internal) -> sealed::Resolving {
         (**self).resolve(internal)
     }
@@ -101,6 +101,8 @@ impl<T: sealed::Resolve + ?Sized> sealed::Resolve for &T {
 /// Everything that becomes one address without asking anybody.
 macro_rules! addresses {
     ($($address:ty),*) => {$(
+        impl ToSocketAddrs for $address {}
+
         impl sealed::Resolve for $address {
             fn resolve(&self, _: sealed::Internal) -> sealed::Resolving {
                 known(SocketAddr::from(*self))
@@ -118,11 +120,15 @@ addresses!(
     (Ipv6Addr, u16)
 );
 
-impl sealed::Resolve for [SocketAddr] {
+impl ToSocketAddrs for &[SocketAddr] {}
+
+impl sealed::Resolve for &[SocketAddr] {
     fn resolve(&self, _: sealed::Internal) -> sealed::Resolving {
         sealed::Resolving::List(self.to_vec())
     }
 }
+
+impl ToSocketAddrs for str {}
 
 impl sealed::Resolve for str {
     fn resolve(&self, _: sealed::Internal) -> sealed::Resolving {
@@ -133,11 +139,15 @@ impl sealed::Resolve for str {
     }
 }
 
+impl ToSocketAddrs for String {}
+
 impl sealed::Resolve for String {
     fn resolve(&self, internal: sealed::Internal) -> sealed::Resolving {
         self.as_str().resolve(internal)
     }
 }
+
+impl ToSocketAddrs for (&str, u16) {}
 
 impl sealed::Resolve for (&str, u16) {
     fn resolve(&self, _: sealed::Internal) -> sealed::Resolving {
@@ -148,6 +158,8 @@ impl sealed::Resolve for (&str, u16) {
         }
     }
 }
+
+impl ToSocketAddrs for (String, u16) {}
 
 impl sealed::Resolve for (String, u16) {
     fn resolve(&self, internal: sealed::Internal) -> sealed::Resolving {

@@ -206,7 +206,7 @@ impl Command {
     #[track_caller]
     pub fn spawn_with(
         &mut self,
-        with: impl Fn(&mut process::Command) -> io::Result<process::Child>,
+        with: impl FnOnce(&mut process::Command) -> io::Result<process::Child>,
     ) -> io::Result<Child> {
         // Before there is a process that nobody could wait for.
         drop(crate::runtime::Handle::current());

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::panic::RefUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -269,6 +270,9 @@ impl SimplexStream {
         }
     }
 }
+
+// Nothing panics while a pipe is locked.
+impl RefUnwindSafe for SimplexStream {}
 
 over_pipes!(SimplexStream, read: pipe, write: pipe);
 

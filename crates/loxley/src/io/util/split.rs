@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -63,6 +64,12 @@ struct Inner<T> {
     stream: Mutex<Pin<Box<T>>>,
     is_write_vectored: bool,
 }
+
+// A stream that panics in one half is met by the other as that poll has left it; so it is with tokio's.
+impl<T> UnwindSafe for ReadHalf<T> {}
+impl<T> RefUnwindSafe for ReadHalf<T> {}
+impl<T> UnwindSafe for WriteHalf<T> {}
+impl<T> RefUnwindSafe for WriteHalf<T> {}
 
 impl<T> ReadHalf<T> {
     /// Whether the two halves come from one stream.
