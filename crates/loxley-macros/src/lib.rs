@@ -4,7 +4,7 @@
 //! `block_on`. Depend on `loxley`, which re-exports them; this crate exists because Cargo wants
 //! procedural macros in a package of their own.
 //!
-//! How an expansion comes to be: `args` reads what stands in the parentheses, `entry` reads the
+//! How an expansion comes to be: `name` finds what the crate is called, `args` reads what stands in the parentheses, `entry` reads the
 //! function and writes the new one. Both report every mistake at the token that made it.
 //!
 //! Rejected: copying the body into a nested `async fn`. Type errors would read a little better, but
@@ -13,6 +13,7 @@
 
 mod args;
 mod entry;
+mod name;
 mod pattern;
 
 use proc_macro::TokenStream;
@@ -30,7 +31,7 @@ use crate::entry::Kind;
 /// | `flavor` | `"multi_thread"`, `"current_thread"` | `"multi_thread"` |
 /// | `worker_threads` | a whole number, at least 1; only with `"multi_thread"` | one per core, or `LOXLEY_WORKER_THREADS`, or `TOKIO_WORKER_THREADS` |
 /// | `start_paused` | `true`, `false`; only with `"current_thread"` and the feature `test-util` | `false` |
-/// | `crate` | the path under which `loxley` is known | `"::loxley"` |
+/// | `crate` | the path under which `loxley` is known | its name in the manifest, mostly `"::loxley"` |
 ///
 /// I/O and time are enabled.
 ///
@@ -48,17 +49,20 @@ use crate::entry::Kind;
 /// }
 /// ```
 ///
-/// A program that has renamed the package in its manifest says so:
+/// A program that has renamed the package in its manifest, as in `tokio = { package = "loxley", version = "0.1" }`, need not
+/// say so; one that knows it by another path does:
 ///
 /// ```
-/// // tokio = { package = "loxley", version = "0.1" }
-/// # use loxley as tokio;
-/// #[tokio::main(crate = "tokio")]
+/// mod runtime {
+///     pub use loxley;
+/// }
+///
+/// #[loxley::main(crate = "crate::runtime::loxley")]
 /// async fn main() {}
 /// ```
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand(args, item, Kind::Main, quote!(::loxley))
+    expand(args, item, Kind::Main, name::in_use())
 }
 
 /// Runs an `async fn` as a test, on a runtime of its own.
@@ -77,7 +81,7 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand(args, item, Kind::Test, quote!(::loxley))
+    expand(args, item, Kind::Test, name::in_use())
 }
 
 /// [`macro@main`] for the package that bears tokio's name: what it names is in `tokio`.
