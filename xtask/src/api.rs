@@ -7,7 +7,7 @@
 //!    `surface`).
 //! 4. The rows are compared, and what is not the same looks up why in `docs/tokio-reasons.txt` (`reasons`, `page`).
 //!
-//! The gate fails if something differs without a reason, if a reason applies to nothing, if too much is
+//! The gate fails if something differs without a reason, if a reason applies to nothing, if more than a twentieth is
 //! absent, and if the page is not what was found; `--bless` writes the page.
 //!
 //! rustdoc's JSON is unstable, hence `RUSTC_BOOTSTRAP`; with a compiler that writes another format the gate is
@@ -21,34 +21,38 @@ mod surface;
 mod world;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::Command;
 
 use self::docs::Docs;
 use self::page::{Answer, Counts, Line};
 use self::world::World;
-use crate::command::{cargo, read, root, run, target_directory};
+use crate::command::{cargo, read, root, run};
 use crate::gate::{Options, Outcome, Verdict};
+use crate::scratch;
 
 const PAGE: &str = "docs/tokio.md";
 const REASONS: &str = "docs/tokio-reasons.txt";
-/// Parts of a thousand; falls until a twentieth is reached.
-const MOST_ABSENT: usize = 170;
+/// Parts of a thousand.
+const MOST_ABSENT: usize = 50;
 
 /// The modules of tokio-util that loxley answers for.
 const UTIL_MODULES: &[&str] = &["sync", "task", "time", "compat"];
 
 /// `api`
 pub(crate) fn gate(options: &Options) -> Outcome {
-    let scratch = Scratch::new(&target_directory()?.join("api"))?;
+    let scratch = Scratch::new()?;
     let theirs = ["tokio", "tokio-macros", "tokio-util"];
     let ours = ["loxley", "loxley-core", "loxley-macros"];
-    let theirs = World::new(
+    let mut theirs = World::new(
         scratch.docs(&theirs)?,
         &[("tokio", &[]), ("tokio_util", UTIL_MODULES)],
     );
-    let ours = World::new(scratch.docs(&ours)?, &[("loxley", &[])]);
+    let mut ours = World::new(scratch.docs(&ours)?, &[("loxley", &[])]);
+    theirs.name_all(None);
+    ours.name_all(Some(&theirs.names()));
     let head = head(&theirs);
-    let lines = compared(theirs, ours)?;
+    let lines = compared(&theirs, &ours)?;
     let counts = Counts::of(&lines);
     let text = page::page(&head, &lines);
     if options.bless {
@@ -77,11 +81,9 @@ pub(crate) fn gate(options: &Options) -> Outcome {
 }
 
 /// All lines; an error if one needs a reason and has none, or a reason has no use.
-fn compared(mut theirs: World, mut ours: World) -> Result<Vec<Line>, String> {
-    theirs.name_all(None);
-    ours.name_all(Some(&theirs.names()));
-    let theirs = surface::surface(&theirs);
-    let ours = surface::surface(&ours);
+fn compared(theirs: &World, ours: &World) -> Result<Vec<Line>, String> {
+    let theirs = surface::surface(theirs);
+    let ours = surface::surface(ours);
     if theirs.is_empty() || ours.is_empty() {
         return Err("rustdoc shows nothing public".into());
     }
@@ -138,27 +140,14 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(directory: &Path) -> Result<Scratch, String> {
-        let failed = |error| format!("cannot prepare {}: {error}", directory.display());
-        fs::create_dir_all(directory.join("src")).map_err(failed)?;
-        let write = |name: &str, text: String| {
-            let path = directory.join(name);
-            match fs::read_to_string(&path) {
-                // What is the same stays, or cargo would look at everything anew.
-                Ok(old) if old == text => Ok(()),
-                _ => fs::write(path, text),
-            }
-        };
+    fn new() -> Result<Scratch, String> {
         let loxley = root().join("crates/loxley");
-        write("Cargo.toml", manifest(&loxley.to_string_lossy())).map_err(failed)?;
-        write("src/lib.rs", String::new()).map_err(failed)?;
-        let (lock, basis) = (read("Cargo.lock")?, directory.join("basis.lock"));
-        if fs::read_to_string(&basis).ok().as_ref() != Some(&lock) {
-            write("Cargo.lock", lock.clone()).map_err(failed)?;
-            fs::write(basis, lock).map_err(failed)?;
-        }
+        let files = [
+            ("Cargo.toml", manifest(&loxley.to_string_lossy())),
+            ("src/lib.rs", String::new()),
+        ];
         Ok(Scratch {
-            directory: directory.to_path_buf(),
+            directory: scratch::prepare("api", &files)?,
         })
     }
 
@@ -169,10 +158,24 @@ impl Scratch {
             .collect()
     }
 
+    fn cargo(&self, verb: &str, package: &str) -> Command {
+        let mut command = cargo(&[verb, "--quiet", "--lib", "-p", package, "--target-dir"]);
+        command
+            .arg(self.target())
+            .current_dir(&self.directory)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("RUSTFLAGS", "--cfg tokio_unstable")
+            .env("RUSTDOCFLAGS", "--cfg tokio_unstable");
+        command
+    }
+
+    fn target(&self) -> PathBuf {
+        self.directory.join("target")
+    }
+
     fn docs_of(&self, package: &str) -> Result<Docs, String> {
-        let mut command = cargo(&["rustdoc", "--quiet", "--lib", "-p", package, "--target-dir"]);
-        let target = self.directory.join("target");
-        command.arg(&target).args(["--", "-Z", "unstable-options"]);
+        let mut command = self.cargo("rustdoc", package);
+        command.args(["--", "-Z", "unstable-options"]);
         // Private and hidden items too: a future that nobody can name is compared by what it yields.
         command.args([
             "--output-format",
@@ -180,14 +183,9 @@ impl Scratch {
             "--document-private-items",
             "--document-hidden-items",
         ]);
-        command
-            .current_dir(&self.directory)
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("RUSTFLAGS", "--cfg tokio_unstable")
-            .env("RUSTDOCFLAGS", "--cfg tokio_unstable");
         run(command)?;
         let name = package.replace('-', "_");
-        let path = target.join("doc").join(format!("{name}.json"));
+        let path = self.target().join("doc").join(format!("{name}.json"));
         let text = fs::read_to_string(&path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         Docs::parse(&name, &text)

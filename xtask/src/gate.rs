@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::{
-    api, counts, deps, doors, ecosystem, examples, faults, floors, idle, loom, msrv, museum, rust,
-    tour, tree, unsafe_count,
+    api, counts, deps, doors, ecosystem, examples, faults, features, floors, idle, loom, moving,
+    msrv, museum, rust, tour, tree, unsafe_count,
 };
 
 /// What the command line may change.
@@ -128,6 +128,16 @@ pub(crate) const GATES: &[Gate] = &[
         name: "api",
         what: "docs/tokio.md says of everything in tokio what loxley has instead, with the reason",
         run: api::gate,
+    },
+    Gate {
+        name: "features",
+        what: "each feature of loxley alone, none, and all compile without a warning",
+        run: features::gate,
+    },
+    Gate {
+        name: "moving",
+        what: "a program written for tokio runs under loxley's name, an alias and a renamed package",
+        run: moving::gate,
     },
     Gate {
         name: "tour",

@@ -69,12 +69,18 @@ impl<'a> Writer<'a> {
 
     /// Adds the bounds and numbers the parameters.
     pub(crate) fn finish(&self, text: String, generics: &[&Value]) -> String {
+        let (names, bounds) = self.parameters(generics);
+        numbered(&text, names, &bounds)
+    }
+
+    /// The names of the parameters, and the bounds.
+    fn parameters(&self, generics: &[&Value]) -> (Vec<String>, Vec<String>) {
         let mut bounds = BTreeSet::new();
         let mut names = Vec::new();
         for generics in generics {
             self.bounds(generics, &mut names, &mut bounds);
         }
-        numbered(&text, names, bounds)
+        (names, bounds.into_iter().collect())
     }
 
     fn bounds(&self, generics: &Value, names: &mut Vec<String>, into: &mut BTreeSet<String>) {
@@ -147,7 +153,11 @@ impl<'a> Writer<'a> {
             "dyn_trait" => {
                 let traits = list(&it["traits"]).map(|it| self.path(&it["trait"]));
                 let traits: BTreeSet<String> = traits.collect();
-                format!("dyn {}", Vec::from_iter(traits).join(" + "))
+                let traits = Vec::from_iter(traits).join(" + ");
+                match traits.contains(" + ") {
+                    true => format!("(dyn {traits})"),
+                    false => format!("dyn {traits}"),
+                }
             }
             "qualified_path" => self.qualified(it),
             "function_pointer" => {
@@ -173,7 +183,11 @@ impl<'a> Writer<'a> {
             "'static" => "'static ",
             _ => "",
         };
-        let mutable = if it["is_mutable"] == true { "mut " } else { "" };
+        let mutable = match it["is_mutable"] == true {
+            true => "mut ",
+            false if sign == "*" => "const ",
+            false => "",
+        };
         format!("{sign}{lifetime}{mutable}{}", self.ty(&it["type"]))
     }
 
@@ -250,11 +264,10 @@ impl<'a> Writer<'a> {
         let definition = self.definition(path);
         let arguments = self.arguments(&path["args"]);
         if definition == "std::io::error::Result" {
-            let arguments = arguments.trim_end_matches('>');
+            let arguments = arguments.strip_suffix('>').unwrap_or(&arguments);
             return format!("core::result::Result{arguments}, std::io::error::Error>");
         }
-        let name = self.world.name(&definition);
-        let name = name.unwrap_or_else(|| {
+        let name = self.world.name(&definition).unwrap_or_else(|| {
             let last = definition.rsplit("::").next();
             format!("{PRIVATE}{}", last.unwrap_or_default())
         });
@@ -311,7 +324,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Numbers the parameters in the order of their use, then in that of their declaration, and adds the bounds.
-fn numbered(text: &str, declared: Vec<String>, bounds: BTreeSet<String>) -> String {
+fn numbered(text: &str, declared: Vec<String>, bounds: &[String]) -> String {
     let mut order: Vec<String> = Vec::new();
     map_names(text, |name| {
         if !order.iter().any(|known| known == name) {
