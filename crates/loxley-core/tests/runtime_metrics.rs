@@ -159,12 +159,14 @@ fn a_sleep_that_ends_for_nothing_is_counted() {
         // A timer that nobody waits for any more wakes the worker for nothing.
         runtime.block_on(async {
             let woken = metrics.worker_noop_count(0);
-            let mut sleep = std::pin::pin!(Sleep::after(Duration::from_millis(1)));
-            let waker = std::task::Waker::noop();
-            let mut cx = std::task::Context::from_waker(waker);
-            assert!(sleep.as_mut().poll(&mut cx).is_pending());
-            Sleep::after(Duration::from_millis(5)).await;
-            assert!(metrics.worker_noop_count(0) > woken);
+            // On a busy machine both timers may be due at once.
+            while metrics.worker_noop_count(0) == woken {
+                let mut sleep = std::pin::pin!(Sleep::after(Duration::from_millis(1)));
+                let waker = std::task::Waker::noop();
+                let mut cx = std::task::Context::from_waker(waker);
+                assert!(sleep.as_mut().poll(&mut cx).is_pending());
+                Sleep::after(Duration::from_millis(5)).await;
+            }
         });
     });
 }
