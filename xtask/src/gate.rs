@@ -167,7 +167,7 @@ pub(crate) const GATES: &[Gate] = &[
     // After `loom`, whose program and whose findings it takes.
     Gate {
         name: "orderings",
-        what: "each ordering of the core is needed by a model, or says why loom cannot see it; asks of what changed, for 4 min at most",
+        what: "each ordering of the core that was weakened is needed by a model, or says why loom cannot see it (the record)",
         run: crate::orderings::gate,
     },
 ];

@@ -6,14 +6,13 @@
 //! comment beside the ordering says in what respect loom cannot see it, with that word in it.
 //!
 //! Results are kept per file in `docs/proof/orderings.txt` and taken from there as long as the file is the same; a run
-//! that was ended goes on where it was. The gate does the same for as long as it may, and says how much is left; a survivor
-//! that nobody speaks of fails it, whether it was found now or is in the record.
+//! that was ended goes on where it was. The gate asks no model: it takes the record, says how many places of the present
+//! files are not in it, and fails for a survivor that nobody speaks of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
 
 use crate::command::{executable, program_in_root, read, root, stdout};
 use crate::gate::{Options, Outcome, Verdict};
@@ -21,14 +20,12 @@ use crate::loom;
 
 const CORE: &str = "crates/loxley-core/src";
 const RESULTS: &str = "docs/proof/orderings.txt";
-/// How long the gate asks.
-const LIMIT: Duration = Duration::from_secs(240);
 /// Lines above an ordering in which a comment speaks of it.
 const BESIDE: usize = 8;
 
 /// `orderings [--again] [FILE]...`, files as paths below the core's `src`.
 pub(crate) fn command(files: &[String], again: bool) -> ExitCode {
-    match run(files, again, None) {
+    match run(files, again, Ask::Models) {
         Ok(seen) => {
             println!("{seen}");
             ExitCode::SUCCESS
@@ -42,7 +39,7 @@ pub(crate) fn command(files: &[String], again: bool) -> ExitCode {
 
 /// `orderings` among the gates.
 pub(crate) fn gate(_: &Options) -> Outcome {
-    run(&[], false, Some(LIMIT)).map(Verdict::Passed)
+    run(&[], false, Ask::Record).map(Verdict::Passed)
 }
 
 /// What the record says, and of how many files as they are now.
@@ -62,9 +59,17 @@ pub(crate) fn summary() -> Result<String, String> {
     ))
 }
 
+/// Who is to say what became of a weakening.
+#[derive(Clone, Copy, PartialEq)]
+enum Ask {
+    /// The record alone; nothing is written.
+    Record,
+    /// The models, for what is not in the record.
+    Models,
+}
+
 /// Asks the models what is not yet known; an error names the survivors that nobody speaks of.
-fn run(files: &[String], again: bool, limit: Option<Duration>) -> Result<String, String> {
-    let begin = Instant::now();
+fn run(files: &[String], again: bool, ask: Ask) -> Result<String, String> {
     let commit = stdout(program_in_root("git", &["rev-parse", "--short=12", "HEAD"]))?;
     let mut results = Results::parse(&fs::read_to_string(root().join(RESULTS)).unwrap_or_default());
     results.commit = commit.trim().into();
@@ -91,7 +96,7 @@ fn run(files: &[String], again: bool, limit: Option<Duration>) -> Result<String,
                 if results.has(file, &name) {
                     continue;
                 }
-                if limit.is_some_and(|limit| begin.elapsed() > limit) {
+                if ask == Ask::Record {
                     left += 1;
                 } else {
                     let models = match &models {
@@ -107,10 +112,12 @@ fn run(files: &[String], again: bool, limit: Option<Duration>) -> Result<String,
             }
         }
     }
-    results.write()?;
+    if ask == Ask::Models {
+        results.write()?;
+    }
     match results.unexcused(files)? {
         unexcused if unexcused.is_empty() => Ok(format!(
-            "{}, {asked} asked now, {left} not asked",
+            "{}, {asked} of them asked now; {left} not asked since their file changed",
             results.sum()
         )),
         unexcused => Err(format!(
