@@ -111,11 +111,8 @@ pub struct EnterGuard<'a> {
     /// Of a `LocalRuntime`: its set is entered, too.
     local: Option<LocalEnterGuard>,
     // A guard belongs to its thread, and must not outlive what it entered.
-    thread: PhantomData<(&'a Handle, ThreadBound)>,
+    thread: PhantomData<(&'a Handle, *mut ())>,
 }
-
-/// May be looked at from other threads, but not moved to them: std's guards are like that.
-type ThreadBound = std::sync::MutexGuard<'static, ()>;
 
 impl fmt::Debug for EnterGuard<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
