@@ -391,7 +391,7 @@ both! {
 
     async fn a_panic_ends_its_task_alone_and_is_handed_over() {
         let task = rt::spawn(async { panic!("told") });
-        let error = task.await.map(|()| ()).unwrap_err();
+        let error = task.await.unwrap_err();
         assert!(error.is_panic());
         assert_eq!(error.into_panic().downcast_ref::<&str>(), Some(&"told"));
     }

@@ -16,6 +16,9 @@ use std::task::{Context, Poll};
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// How a drop ended: the panic, if it did.
+type Dropped = Result<(), Box<dyn Any + Send>>;
+
 /// A boxed future whose box is used again for the next one, if that has the same size.
 ///
 /// For a type with a `poll` method that waits by means of an `async fn`, again and again.
@@ -84,8 +87,10 @@ impl<'a, T> ReusableBoxFuture<'a, T> {
         let Some(old) = self.boxed.take_if(fits) else {
             return Err(future);
         };
-        let (place, dropped) = emptied::<F, T>(old);
-        let boxed: Box<F> = Box::write(place, future);
+        let (mut place, dropped) = emptied::<F, T>(old);
+        place.write(future);
+        // SAFETY: it was written in the line before.
+        let boxed = unsafe { place.assume_init() };
         self.boxed = Some(Box::into_pin(boxed));
         dropped.unwrap_or_else(|panic| resume_unwind(panic));
         Ok(())
@@ -110,7 +115,7 @@ impl<'a, T> ReusableBoxFuture<'a, T> {
 }
 
 /// Drops the future and gives its box for one of type `F`, which has its layout; and the panic of the drop.
-fn emptied<F, T>(old: Boxed<'_, T>) -> (Box<MaybeUninit<F>>, Result<(), Box<dyn Any + Send>>) {
+fn emptied<F, T>(old: Boxed<'_, T>) -> (Box<MaybeUninit<F>>, Dropped) {
     // SAFETY: the future is not moved from here on; it is dropped where it is.
     let old = Box::into_raw(unsafe { Pin::into_inner_unchecked(old) });
     let drop_it = || {

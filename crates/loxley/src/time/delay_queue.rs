@@ -102,7 +102,7 @@ impl<T> Expired<T> {
 
     /// The key that it had.
     pub fn key(&self) -> Key {
-        self.key.clone()
+        self.key
     }
 }
 
