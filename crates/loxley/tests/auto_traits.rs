@@ -199,7 +199,7 @@ fn futures_are_at_least_what_those_of_tokio_are() {
 
 #[test]
 fn the_probe_tells_yes_from_no() {
-    let probe = &probe(|| any::<std::rc::Rc<std::cell::Cell<u8>>>());
+    let probe = &probe(any::<std::rc::Rc<std::cell::Cell<u8>>>);
     assert!(!probe.is_send() && !probe.is_sync() && probe.is_unpin());
     assert!(!probe.is_unwind_safe() && !probe.is_ref_unwind_safe());
 }
