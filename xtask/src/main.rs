@@ -82,8 +82,8 @@ enum Plan {
 
 fn plan(args: &[String]) -> Result<Plan, String> {
     match args.split_first().map(|(name, rest)| (&**name, rest)) {
-        // Without more, `orderings` is the gate; it goes on after what is known in either case.
-        Some(("orderings", rest @ [_, ..])) => {
+        // Alone it is the command; the gate of that name is one of `check`.
+        Some(("orderings", rest)) => {
             let (again, files) = rest
                 .iter()
                 .cloned()

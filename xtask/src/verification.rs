@@ -139,7 +139,7 @@ fn row(invariant: &Invariant, tree: &Tree, executions: &BTreeMap<String, u64>) -
         counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
     };
     let (twins, models) = sum("models");
-    let explored: u64 = invariant
+    let counted: Vec<u64> = invariant
         .of("models")
         .iter()
         .map(|module| format!("{}::", module.replace('/', "::")))
@@ -148,17 +148,21 @@ fn row(invariant: &Invariant, tree: &Tree, executions: &BTreeMap<String, u64>) -
                 .iter()
                 .filter(move |(name, _)| name.starts_with(&prefix))
         })
-        .map(|(_, count)| count)
-        .sum();
+        .map(|(_, count)| *count)
+        .collect();
+    let explored = grouped(counted.iter().sum());
     let (_, tests) = sum("tests");
     let (_, protocols) = sum("protocols");
     let models = match models {
         0 => "–".into(),
-        models if explored == 0 => format!("{models} models and {twins} twins, not counted yet"),
-        models => format!(
-            "{models} models and {twins} twins, {} executions",
-            grouped(explored)
-        ),
+        models => {
+            let explored = match counted.len() {
+                0 => "not counted yet".into(),
+                all if all >= models => format!("{explored} executions"),
+                some => format!("{some} of them counted: {explored} executions"),
+            };
+            format!("{models} models and {twins} twins, {explored}")
+        }
     };
     let protocols = match protocols {
         0 => String::new(),
