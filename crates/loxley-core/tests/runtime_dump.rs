@@ -282,8 +282,9 @@ fn a_task_may_dump_its_own_runtime() {
             let dump = runtime.block_on(task).unwrap();
             assert!(dump.tasks().iter().any(|task| task.id() == id));
             assert!(dump.tasks().iter().any(|task| task.id() == other.id()));
-            let dump = runtime.block_on(async { Handle::current().dump().await });
-            assert_eq!(dump.tasks().len(), 1);
+            // The task that dumped leaves the list a moment after its handle has learned of its end.
+            let left = || runtime.block_on(async { Handle::current().dump().await });
+            while left().tasks().len() != 1 {}
         }
     });
 }
