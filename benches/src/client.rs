@@ -14,7 +14,7 @@
 //!
 //! *Rejected.* A multi-threaded client: on few cores it takes from the server what it is to measure.
 //!
-//! *Checked by* the tests of its two modules and `tests/command_line.rs`.
+//! *Checked by* the tests below, those of its two modules and `tests/command_line.rs`.
 
 mod answer;
 mod load;
@@ -130,6 +130,8 @@ struct Connection {
     waiting: VecDeque<Instant>,
 }
 
+/// A server that answers nothing must not keep the client for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Answers that take longer are counted as late.
 const LATE: Duration = Duration::from_millis(20);
 /// The token of the timer in the poller; connections have their index.
@@ -187,6 +189,7 @@ impl Client {
         Ok(socket.into())
     }
 
+    /// Puts the load on for `duration`, and on until the first answer is there: a window without any would tell nothing.
     fn drive(&mut self, duration: Duration) -> io::Result<()> {
         let start = Instant::now();
         let end = start + duration;
@@ -202,15 +205,18 @@ impl Client {
             }
         }
         let mut events: Vec<Event> = Vec::with_capacity(1024);
-        // A server that answers nothing must not keep the client for ever.
         let patience = Timespec {
-            tv_sec: 10,
+            tv_sec: PATIENCE.as_secs() as i64,
             tv_nsec: 0,
         };
-        while Instant::now() < end {
+        let answered = self.latency.len();
+        let silent = |client: &Client| client.latency.len() == answered;
+        while Instant::now() < end || silent(self) {
             epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&patience))?;
-            if events.is_empty() {
-                return Err(io::Error::new(ErrorKind::TimedOut, "no answer for 10 s"));
+            // The clock of an open loop ticks on without answers.
+            if events.is_empty() || (silent(self) && end.elapsed() > PATIENCE) {
+                let message = format!("no answer for {PATIENCE:?}");
+                return Err(io::Error::new(ErrorKind::TimedOut, message));
             }
             for event in events.drain(..) {
                 match (event.data.u64(), &mut schedule) {
@@ -368,5 +374,30 @@ impl Schedule {
         }
         self.issued += 1;
         Some((self.issued as usize - 1, due))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raw;
+
+    #[test]
+    fn a_window_lasts_until_its_first_answer() {
+        let address = raw::serve_echo(1).expect("the raw server starts");
+        for pace in [Pace::Open(20_000), Pace::Closed, Pace::Churn] {
+            let load = Load {
+                pace,
+                exchange: Exchange::Echo(64),
+                connections: 4,
+                duration: Duration::ZERO,
+                warm_up: Duration::ZERO,
+            };
+            let mut client = Client::connect(address, &load).expect("it connects");
+            for window in 1..=3 {
+                client.drive(Duration::ZERO).expect("it is answered");
+                assert!(client.latency.len() >= window, "{pace:?}");
+            }
+        }
     }
 }
