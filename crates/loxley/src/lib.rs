@@ -44,6 +44,8 @@
 //! |---|---|
 //! | start tasks, await and abort them | [`spawn`], [`JoinHandle`](task::JoinHandle), [`AbortHandle`](task::AbortHandle) |
 //! | own many tasks at once | [`JoinSet`](task::JoinSet) for their results, [`TaskTracker`](task::TaskTracker) for their end |
+//! | let many tasks succeed or fail together | [`TaskGroup`](task::TaskGroup) |
+//! | work through a list, some items at a time | [`task::map_concurrent`] |
 //! | call what blocks | [`spawn_blocking`](task::spawn_blocking), [`block_in_place`](task::block_in_place) |
 //! | wait for several things | [`join!`], [`try_join!`], and [`select!`] for the first of them |
 //! | stop things | [`CancellationToken`](sync::CancellationToken), [`timeout`](fn@time::timeout) |

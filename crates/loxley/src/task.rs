@@ -7,13 +7,19 @@
 //! [`LocalRuntime`](crate::runtime::LocalRuntime).
 //!
 //! Several at once: a [`JoinSet`] gives their outputs as they end, a [`JoinMap`] with a key, a [`JoinQueue`] in the order of
-//! their spawns; a [`TaskTracker`] waits until all have ended.
+//! their spawns; a [`TaskTracker`] waits until all have ended, and a [`TaskGroup`] cancels all when one fails.
+//! [`as_completed`] and [`map_concurrent`] give the outputs of many futures.
 
 mod abort_on_drop;
+mod as_completed;
+mod bells;
 mod join_map;
 mod join_queue;
 pub mod join_set;
 mod local_key;
+mod map_concurrent;
+#[cfg(feature = "sync")]
+mod task_group;
 #[cfg(feature = "sync")]
 pub mod task_tracker;
 
@@ -39,6 +45,7 @@ pub mod futures {
 #[doc(no_inline)]
 pub use self::coop::{Unconstrained, consume_budget, unconstrained};
 pub use abort_on_drop::{AbortOnDrop, AbortOnDropHandle};
+pub use as_completed::{AsCompleted, as_completed};
 pub use join_map::{JoinMap, JoinMapKeys};
 pub use join_queue::JoinQueue;
 #[doc(inline)]
@@ -51,6 +58,9 @@ pub use loxley_core::{
     LocalEnterGuard, LocalSet, TaskBuilder as Builder, block_in_place, spawn, spawn_blocking,
     spawn_local,
 };
+pub use map_concurrent::{MapConcurrent, map_concurrent};
+#[cfg(feature = "sync")]
+pub use task_group::{GroupError, TaskGroup};
 #[doc(inline)]
 #[cfg(feature = "sync")]
 pub use task_tracker::TaskTracker;

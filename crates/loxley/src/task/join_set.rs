@@ -1,25 +1,18 @@
 //! `JoinSet`: tasks that are waited for together, in the order in which they end.
 //!
-//! # How it works
-//!
-//! Each member has a *bell*: the waker with which its handle is polled. It writes the member's number into the set's
-//! *list* and wakes whoever waits for the set. So a wait looks at the members that have rung, and at no others. A member
-//! whose number has been given to another one may ring late; that costs one look.
+//! Each member has a bell (`bells.rs`): a wait looks at the members that have rung, and at no others.
 
 mod builder;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use loxley_core::coop;
-use loxley_core::shared::WakerSlot;
 
+use super::bells::Bells;
 use super::{AbortHandle, Id, JoinError, JoinHandle, LocalSet};
 use crate::runtime::Handle;
 
@@ -45,64 +38,7 @@ pub use builder::Builder;
 /// # });
 /// ```
 pub struct JoinSet<T> {
-    members: Vec<Option<Member<T>>>,
-    free: Vec<usize>,
-    list: Arc<List>,
-}
-
-struct Member<T> {
-    handle: JoinHandle<T>,
-    bell: Waker,
-    rung: Arc<Bell>,
-}
-
-/// The members that have rung, and who waits for them.
-#[derive(Default)]
-struct List {
-    rung: Mutex<VecDeque<usize>>,
-    waker: WakerSlot,
-}
-
-struct Bell {
-    number: usize,
-    /// It is in the list.
-    listed: AtomicBool,
-    list: Arc<List>,
-}
-
-impl Bell {
-    fn ring(&self) {
-        // AcqRel: pairs with the swap in `look_at`: what was rung for is seen by whoever takes it off the list.
-        if !self.listed.swap(true, Ordering::AcqRel) {
-            let mut rung = self
-                .list
-                .rung
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            rung.push_back(self.number);
-        }
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.ring();
-        // After the lock: a waker is foreign code.
-        if let Some(waker) = self.list.waker.take() {
-            waker.wake();
-        }
-    }
-}
-
-impl List {
-    fn pop(&self) -> Option<usize> {
-        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        rung.pop_front()
-    }
+    members: Bells<JoinHandle<T>>,
 }
 
 impl<T> JoinSet<T> {
@@ -113,9 +49,7 @@ impl<T> JoinSet<T> {
     /// ```
     pub fn new() -> Self {
         Self {
-            members: Vec::new(),
-            free: Vec::new(),
-            list: Arc::default(),
+            members: Bells::default(),
         }
     }
 
@@ -129,7 +63,7 @@ impl<T> JoinSet<T> {
     /// # });
     /// ```
     pub fn len(&self) -> usize {
-        self.members.len() - self.free.len()
+        self.members.len()
     }
 
     /// True if all tasks have been joined.
@@ -142,7 +76,7 @@ impl<T> JoinSet<T> {
     }
 
     fn handles(&self) -> impl Iterator<Item = &JoinHandle<T>> {
-        self.members.iter().flatten().map(|member| &member.handle)
+        self.members.iter()
     }
 }
 
@@ -285,19 +219,7 @@ impl<T: 'static> JoinSet<T> {
 
     pub(crate) fn insert(&mut self, handle: JoinHandle<T>) -> AbortHandle {
         let abort = handle.abort_handle();
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.members.push(None);
-            self.members.len() - 1
-        });
-        let rung = Arc::new(Bell {
-            number,
-            listed: AtomicBool::new(false),
-            list: self.list.clone(),
-        });
-        let bell = Waker::from(rung.clone());
-        // It has to be looked at once, for the task to know its bell.
-        rung.ring();
-        self.members[number] = Some(Member { handle, bell, rung });
+        self.members.insert(handle);
         abort
     }
 
@@ -359,27 +281,7 @@ impl<T: 'static> JoinSet<T> {
     /// # });
     /// ```
     pub fn try_join_next_with_id(&mut self) -> Option<Result<(Id, T), JoinError>> {
-        // Each is looked at once: one that rings again meanwhile has nothing to give.
-        std::iter::from_fn(|| self.list.pop().map(|number| self.look_at(number)))
-            .flatten()
-            .next()
-    }
-
-    /// Looks at a member that has rung.
-    fn look_at(&mut self, number: usize) -> Option<Result<(Id, T), JoinError>> {
-        let member = self.members.get_mut(number)?.as_mut()?;
-        // AcqRel: pairs with the swap in `Bell::ring`. Before the look: a ring that comes after it is listed again.
-        member.rung.listed.swap(false, Ordering::AcqRel);
-        let id = member.handle.id();
-        // The budget is the caller's affair: without it a handle would ring at once, and for ever.
-        let mut handle = coop::unconstrained(&mut member.handle);
-        let polled = Pin::new(&mut handle).poll(&mut Context::from_waker(&member.bell));
-        let Poll::Ready(output) = polled else {
-            return None;
-        };
-        self.members[number] = None;
-        self.free.push(number);
-        Some(output.map(|output| (id, output)))
+        self.members.try_next(poll_member)
     }
 
     /// Aborts all tasks and waits until they have ended.
@@ -453,7 +355,6 @@ impl<T: 'static> JoinSet<T> {
     /// ```
     pub fn detach_all(&mut self) {
         self.members.clear();
-        self.free.clear();
     }
 
     /// What [`JoinSet::join_next`] does, in the shape of a poll. The waker of the last call is the one that is woken.
@@ -488,18 +389,21 @@ impl<T: 'static> JoinSet<T> {
             return Poll::Ready(None);
         }
         let unit = ready!(coop::poll_proceed(cx));
-        let mut output = self.try_join_next_with_id();
-        if output.is_none() {
-            // Then once more: who rang before has found nobody to wake.
-            self.list.waker.register(cx.waker());
-            output = self.try_join_next_with_id();
-        }
-        if output.is_none() {
-            return Poll::Pending;
-        }
+        let output = ready!(self.members.poll_next(cx, poll_member));
         unit.made_progress();
-        Poll::Ready(output)
+        Poll::Ready(Some(output))
     }
+}
+
+fn poll_member<T>(
+    handle: &mut JoinHandle<T>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(Id, T), JoinError>> {
+    let id = handle.id();
+    // The budget is the caller's affair: without it a handle would ring at once, and for ever.
+    let mut handle = coop::unconstrained(handle);
+    let output = Pin::new(&mut handle).poll(cx);
+    output.map(|output| output.map(|output| (id, output)))
 }
 
 fn without_id<T>(output: Option<Result<(Id, T), JoinError>>) -> Option<Result<T, JoinError>> {
