@@ -8,6 +8,7 @@ pub mod dump;
 mod handle;
 mod histogram;
 mod hooks;
+mod id;
 mod io;
 mod local_runtime;
 mod local_set;
@@ -35,6 +36,7 @@ pub use handle::{Handle, RuntimeFlavor};
 pub use histogram::{
     HistogramConfiguration, InvalidHistogramConfiguration, LogHistogram, LogHistogramBuilder,
 };
+pub use id::Id;
 pub use io::Source;
 pub use local_runtime::{LocalOptions, LocalRuntime};
 pub use local_set::{LocalEnterGuard, LocalSet, spawn_local};
@@ -54,7 +56,7 @@ pub(crate) mod doors {
 
 #[cfg(not(feature = "test-util"))]
 use crate::primitive::Arc;
-use crate::task::{Id, JoinHandle};
+use crate::task::{self, JoinHandle};
 use crate::worker::{self, Worker};
 
 #[cfg(feature = "test-util")]
@@ -218,14 +220,14 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    spawn_here(Id::next(), std::panic::Location::caller(), future)
+    spawn_here(task::Id::next(), std::panic::Location::caller(), future)
 }
 
 /// Spawns on the runtime that this thread is in.
 #[track_caller]
 #[inline]
 fn spawn_here<F>(
-    id: Id,
+    id: task::Id,
     spawned_at: &'static std::panic::Location<'static>,
     future: F,
 ) -> JoinHandle<F::Output>
@@ -247,6 +249,29 @@ where
             Err(error) => panic!("cannot spawn a task: {error}"),
         }
     })
+}
+
+/// Which worker this thread is, as [`RuntimeMetrics`] counts them: from 0 to
+/// [`RuntimeMetrics::num_workers`] less one.
+///
+/// `None` where no tasks are driven: on threads of `spawn_blocking`, on those that are no runtime's, and on one that waits
+/// in `block_on` of a multi-thread runtime. On a current-thread runtime tasks have 0, and so has the future of `block_on`
+/// once it has waited for the first time: only then its thread becomes the worker. A task may be polled by another worker
+/// after each `.await`. A thread that stands in for a stuck worker has that one's number.
+///
+/// # Examples
+///
+/// ```
+/// use loxley_core::runtime::{Builder, worker_index};
+///
+/// let runtime = Builder::new_multi_thread().worker_threads(2).build()?;
+/// let task = runtime.spawn(async { worker_index() });
+/// assert!(runtime.block_on(task).unwrap().is_some_and(|index| index < 2));
+/// assert_eq!(worker_index(), None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn worker_index() -> Option<usize> {
+    worker::with_any_current(|worker| worker.map(Worker::station_index))
 }
 
 /// True unless this thread drives async tasks, which blocking it would stop.

@@ -3,6 +3,7 @@
 #[path = "support/watch.rs"]
 mod watch;
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,10 +11,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use loxley_core::io::{Interest, Source};
-use loxley_core::runtime::{Builder, Runtime, RuntimeFlavor};
+use loxley_core::runtime::{Builder, Handle, Runtime, RuntimeFlavor, worker_index};
 use loxley_core::task::yield_now;
 use loxley_core::time::Sleep;
-use loxley_core::{spawn, spawn_blocking};
+use loxley_core::{LocalSet, spawn, spawn_blocking};
 use watch::watched;
 
 #[derive(Clone, Copy, Debug)]
@@ -195,6 +196,42 @@ fn a_runtime_of_many_workers_works() {
         assert_eq!(runtime.metrics().num_workers(), 300);
         runtime.block_on(everybody_runs());
     });
+}
+
+#[test]
+fn a_worker_knows_its_number_and_others_have_none() {
+    watched(|| {
+        assert_eq!(worker_index(), None);
+        let current = Builder::new_current_thread().build().unwrap();
+        let (root, task) = current.block_on(async {
+            let task = spawn(async { worker_index() }).await.unwrap();
+            (worker_index(), task)
+        });
+        assert_eq!((root, task), (Some(0), Some(0)));
+        let multi = Builder::new_multi_thread()
+            .worker_threads(3)
+            .build()
+            .unwrap();
+        assert_eq!(multi.block_on(async { worker_index() }), None);
+        let closure = multi.spawn_blocking(worker_index);
+        assert_eq!(multi.block_on(closure).unwrap(), None);
+        let tasks = [(); 30].map(|()| multi.spawn(async { worker_index() }));
+        for task in tasks {
+            let index = multi.block_on(task).unwrap();
+            assert!(index.is_some_and(|index| index < 3), "{index:?}");
+        }
+    });
+}
+
+#[test]
+fn runtimes_and_local_sets_have_ids_of_their_own() {
+    let build = || Builder::new_current_thread().build().unwrap();
+    let (one, two, set) = (build(), build(), LocalSet::new());
+    let ids = [one.handle().id(), two.handle().id(), set.id()];
+    let numbers: HashSet<_> = ids.iter().map(ToString::to_string).collect();
+    assert_eq!(numbers.len(), 3, "{ids:?}");
+    assert_eq!(one.block_on(async { Handle::current().id() }), ids[0]);
+    assert_eq!(one.handle().clone().id(), ids[0]);
 }
 
 #[test]

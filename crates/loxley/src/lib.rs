@@ -131,13 +131,15 @@ pub mod runtime {
     //! counts what its workers do.
 
     #[doc(inline)]
+    pub use loxley_core::io::is_shutdown_error as is_rt_shutdown_err;
+    #[doc(inline)]
     pub use loxley_core::runtime::dump;
     #[doc(inline)]
     pub use loxley_core::runtime::{
-        Builder, Dump, EnterGuard, Handle, HistogramConfiguration, InvalidHistogramConfiguration,
-        LocalOptions, LocalRuntime, LogHistogram, LogHistogramBuilder, LongPoll, LongPollKind,
-        RngSeed, Runtime, RuntimeFlavor, RuntimeMetrics, TaskMeta, TaskPanic, TryCurrentError,
-        UnhandledPanic,
+        Builder, Dump, EnterGuard, Handle, HistogramConfiguration, Id,
+        InvalidHistogramConfiguration, LocalOptions, LocalRuntime, LogHistogram,
+        LogHistogramBuilder, LongPoll, LongPollKind, RngSeed, Runtime, RuntimeFlavor,
+        RuntimeMetrics, TaskMeta, TaskPanic, TryCurrentError, UnhandledPanic, worker_index,
     };
 }
 

@@ -4,7 +4,7 @@
 //! its worker's work shall go on elsewhere, into [`block_in_place`].
 //!
 //! A future that is not `Send` is spawned by [`spawn_local`], into a [`LocalSet`] or a
-//! [`LocalRuntime`](crate::runtime::LocalRuntime).
+//! [`LocalRuntime`](crate::runtime::LocalRuntime); one that is made on its thread, by a [`LocalPoolHandle`].
 //!
 //! Several at once: a [`JoinSet`] gives their outputs as they end, a [`JoinMap`] with a key, a [`JoinQueue`] in the order of
 //! their spawns; a [`TaskTracker`] waits until all have ended, and a [`TaskGroup`] cancels all when one fails.
@@ -17,6 +17,8 @@ mod join_map;
 mod join_queue;
 pub mod join_set;
 mod local_key;
+#[cfg(feature = "sync")]
+mod local_pool;
 mod map_concurrent;
 #[cfg(feature = "sync")]
 mod task_group;
@@ -51,6 +53,8 @@ pub use join_queue::JoinQueue;
 #[doc(inline)]
 pub use join_set::JoinSet;
 pub use local_key::{AccessError, LocalKey};
+#[cfg(feature = "sync")]
+pub use local_pool::LocalPoolHandle;
 #[doc(inline)]
 pub use loxley_core::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id, yield_now};
 #[doc(inline)]

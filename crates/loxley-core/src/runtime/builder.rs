@@ -12,7 +12,7 @@ use super::handle::Inner;
 use super::panics::{Failure, UnhandledPanic};
 use super::report::{LONG_POLL, LongPollHook};
 use super::shutdown::{self, Threads, Watching};
-use super::{Handle, HistogramConfiguration, Runtime, RuntimeFlavor};
+use super::{Handle, HistogramConfiguration, Id, Runtime, RuntimeFlavor};
 use crate::blocking::{self, BlockingPool};
 use crate::budget;
 use crate::clock::Clock;
@@ -450,6 +450,7 @@ impl Builder {
             failure: (self.unhandled_panic == UnhandledPanic::ShutdownRuntime)
                 .then(Failure::default),
             flavor: self.flavor,
+            id: Id::next(),
             name: self.name.clone(),
             local: OnceLock::new(),
             scheduler,

@@ -49,6 +49,7 @@ pub struct Inner {
     /// There if a panic of a task may end the runtime.
     pub(super) failure: Option<Failure>,
     pub(super) flavor: RuntimeFlavor,
+    pub(super) id: super::Id,
     pub(super) name: Option<String>,
     /// The local tasks of a `LocalRuntime`, to be counted.
     pub(super) local: OnceLock<Arc<Arrivals>>,
@@ -221,6 +222,11 @@ impl Handle {
     /// Which kind of runtime this is.
     pub fn runtime_flavor(&self) -> RuntimeFlavor {
         self.inner.flavor
+    }
+
+    /// What tells this runtime from all others of the process; see [`Id`](super::Id).
+    pub fn id(&self) -> super::Id {
+        self.inner.id
     }
 
     /// The builder's `name`.

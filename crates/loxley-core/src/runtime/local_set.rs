@@ -57,6 +57,7 @@ use crate::task::{Id, JoinHandle, Schedule, TaskPanic, contain};
 pub struct LocalSet {
     tasks: Rc<LocalTasks>,
     panics: Arc<Panics>,
+    id: super::Id,
 }
 
 /// What a panic of a task does to its set.
@@ -90,7 +91,11 @@ impl LocalSet {
     pub fn new() -> Self {
         let panics = Arc::new(Panics::default());
         let tasks = LocalTasks::new(Box::new(Watch(panics.clone())));
-        Self { tasks, panics }
+        Self {
+            tasks,
+            panics,
+            id: super::Id::next(),
+        }
     }
 
     /// A set whose tasks somebody else is told of.
@@ -98,11 +103,27 @@ impl LocalSet {
         Self {
             tasks: LocalTasks::new(observer),
             panics: Arc::default(),
+            id: super::Id::next(),
         }
     }
 
     pub(super) fn tasks(&self) -> &Rc<LocalTasks> {
         &self.tasks
+    }
+
+    /// What tells this set from all others, and from runtimes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use loxley_core::LocalSet;
+    ///
+    /// let set = LocalSet::new();
+    /// assert_eq!(set.id(), set.id());
+    /// assert_ne!(set.id(), LocalSet::new().id());
+    /// ```
+    pub fn id(&self) -> super::Id {
+        self.id
     }
 
     /// Lets [`spawn_local`] find this set until the guard is dropped. The tasks run when the set is polled.
