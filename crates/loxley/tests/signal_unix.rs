@@ -2,10 +2,11 @@
 
 mod kit;
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, mpsc};
 
 use kit::{current_thread, on_every_runtime, poll_once, workers};
-use loxley::signal::unix::{SignalKind, signal};
+use loxley::runtime::dump::TaskState;
+use loxley::signal::unix::{SignalKind, dump_on, signal};
 use loxley::signal::{ctrl_c, notifier};
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -153,4 +154,75 @@ fn a_notification_from_any_thread_is_heard() {
         assert_eq!(notifications.recv().await, Some(()));
         assert!(poll_once(notifications.recv()).is_pending());
     });
+}
+
+#[test]
+fn a_signal_makes_a_runtime_tell_what_its_tasks_do() {
+    let _alone = alone();
+    for runtime in [current_thread(), workers(1), workers(4)] {
+        let (tell, dumps) = mpsc::channel();
+        let waits = runtime.spawn(std::future::pending::<()>());
+        let tell = move |dump| tell.send(dump).unwrap();
+        let listens = dump_on(SignalKind::quit(), runtime.handle(), tell).unwrap();
+        for _ in 0..3 {
+            send(Signal::QUIT);
+            let dump = dumps.recv().unwrap();
+            assert!(dump.tasks().iter().any(|task| task.id() == waits.id()));
+        }
+        drop(listens);
+        assert!(dumps.recv().is_err(), "the thread ends");
+        send(Signal::QUIT); // ignored
+    }
+}
+
+#[test]
+fn the_dump_comes_though_every_worker_is_stuck() {
+    let _alone = alone();
+    let runtime = workers(1);
+    let (tell, dumps) = mpsc::channel();
+    let _listens = dump_on(SignalKind::quit(), runtime.handle(), move |dump| {
+        tell.send(dump).unwrap();
+    })
+    .unwrap();
+    let (release, blocked) = mpsc::channel::<()>();
+    let (begin, begun) = mpsc::channel();
+    let stuck = runtime.spawn(async move {
+        begin.send(()).unwrap();
+        blocked.recv().unwrap();
+    });
+    begun.recv().unwrap();
+    send(Signal::QUIT);
+    let dump = dumps.recv().unwrap();
+    let mut tasks = dump.tasks().iter();
+    let found = tasks.find(|task| task.id() == stuck.id()).unwrap();
+    assert!(
+        matches!(found.state(), TaskState::Running { .. }),
+        "{found}"
+    );
+    release.send(()).unwrap();
+    runtime.block_on(stuck).unwrap();
+}
+
+#[test]
+fn a_panic_in_what_takes_the_dump_leaves_the_next_one() {
+    let _alone = alone();
+    let runtime = current_thread();
+    let (tell, told) = mpsc::channel();
+    let mut first = true;
+    let _listens = dump_on(SignalKind::quit(), runtime.handle(), move |_| {
+        tell.send(()).unwrap();
+        assert!(!std::mem::take(&mut first), "on purpose");
+    })
+    .unwrap();
+    for _ in 0..2 {
+        send(Signal::QUIT);
+        told.recv().unwrap();
+    }
+}
+
+#[test]
+fn a_dump_for_a_signal_that_cannot_be_caught_is_an_error() {
+    let runtime = current_thread();
+    let error = dump_on(SignalKind::from_raw(9), runtime.handle(), |_| {}).unwrap_err();
+    assert!(error.to_string().contains("signal 9"), "{error}");
 }

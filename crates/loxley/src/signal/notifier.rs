@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, Read};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,18 +34,30 @@ use loxley_core::io::{Direction, Source};
 /// ```
 #[track_caller]
 pub fn notifier() -> io::Result<(Notifier, Notifications)> {
+    let (notifier, reader) = pair()?;
+    reader.set_nonblocking(true)?;
+    let notifications = Notifications {
+        shared: notifier.shared.clone(),
+        reader: Source::new(reader)?,
+    };
+    Ok((notifier, notifications))
+}
+
+/// As [`notifier`](fn@notifier), for a thread that listens and does nothing else.
+pub(super) fn blocking_notifier() -> io::Result<(Notifier, BlockingNotifications)> {
+    let (notifier, reader) = pair()?;
+    let shared = notifier.shared.clone();
+    Ok((notifier, BlockingNotifications { shared, reader }))
+}
+
+fn pair() -> io::Result<(Notifier, UnixStream)> {
     let (writer, reader) = UnixStream::pair()?;
     writer.set_nonblocking(true)?;
-    reader.set_nonblocking(true)?;
     let shared = Arc::new(Shared {
         pending: AtomicBool::new(false),
         writer,
     });
-    let notifications = Notifications {
-        shared: shared.clone(),
-        reader: Source::new(reader)?,
-    };
-    Ok((Notifier { shared }, notifications))
+    Ok((Notifier { shared }, reader))
 }
 
 #[derive(Debug)]
@@ -102,5 +115,44 @@ impl Notifications {
         // After the byte, never before: see rule 4 in `signal.rs`.
         self.shared.pending.swap(false, Ordering::AcqRel);
         Poll::Ready(Some(()))
+    }
+}
+
+/// The side that listens on a thread.
+#[derive(Debug)]
+pub(super) struct BlockingNotifications {
+    shared: Arc<Shared>,
+    reader: UnixStream,
+}
+
+impl BlockingNotifications {
+    /// Ends this side's [`BlockingNotifications::wait`], from another thread.
+    pub(super) fn closer(&self) -> io::Result<Closer> {
+        self.reader.try_clone().map(Closer)
+    }
+
+    /// Blocks until somebody has notified since the last time; false once it is closed.
+    pub(super) fn wait(&mut self) -> bool {
+        let taken = loop {
+            match self.reader.read(&mut [0; 16]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(taken) => break taken,
+                Err(_) => break 0,
+            }
+        };
+        // After the byte, as in `poll_recv`.
+        self.shared.pending.swap(false, Ordering::AcqRel);
+        taken > 0
+    }
+}
+
+/// Closes [`BlockingNotifications`] when it is dropped.
+#[derive(Debug)]
+pub(super) struct Closer(UnixStream);
+
+impl Drop for Closer {
+    fn drop(&mut self) {
+        // It fails only where there is nobody left to tell.
+        let _ = self.0.shutdown(Shutdown::Both);
     }
 }

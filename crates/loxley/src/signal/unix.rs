@@ -1,4 +1,6 @@
-//! Any signal: [`signal`](fn@signal).
+//! Any signal: [`signal`](fn@signal); and [`dump_on`], for a look at a program that does not go on.
+
+mod dump;
 
 use std::io;
 use std::os::raw::c_int;
@@ -8,6 +10,8 @@ use rustix::process::Signal as Number;
 
 use super::notifier::{Notifications, notifier};
 use super::os::{self, Action};
+
+pub use dump::{DumpOn, dump_on};
 
 /// The number of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +40,14 @@ impl SignalKind {
     #[must_use]
     pub const fn as_raw_value(&self) -> c_int {
         self.0
+    }
+
+    fn check(self) -> io::Result<()> {
+        if os::is_forbidden(self.0) {
+            let message = format!("signal {} cannot be listened to", self.0);
+            return Err(io::Error::other(message));
+        }
+        Ok(())
     }
 
     kinds! {
@@ -96,10 +108,7 @@ impl From<SignalKind> for c_int {
 /// ```
 #[track_caller]
 pub fn signal(kind: SignalKind) -> io::Result<Signal> {
-    if os::is_forbidden(kind.0) {
-        let message = format!("signal {} cannot be listened to", kind.0);
-        return Err(io::Error::other(message));
-    }
+    kind.check()?;
     let (notifier, notifications) = notifier()?;
     let action = os::notify_on(kind.0, notifier)?;
     Ok(Signal {
