@@ -3,6 +3,7 @@
 //! Every program here is written as one writes for tokio, knows only tokio's name, and checks its own results. It ends
 //! with [`proof`].
 
+pub mod servers;
 pub mod tls;
 
 use std::error::Error;

@@ -90,3 +90,18 @@ fn reqwest_fetches_by_the_laws() {
         );
     }
 }
+
+#[test]
+fn redis_answers_many() {
+    proven_or_skipped(env!("CARGO_BIN_EXE_cache"));
+}
+
+/// The same for a program that needs a server of the system's; where that is not installed it says so.
+fn proven_or_skipped(program: &str) {
+    let text = run(program);
+    let last = text.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("proof: ") || last.starts_with("skipped: "),
+        "{program} ends with {last:?}"
+    );
+}
