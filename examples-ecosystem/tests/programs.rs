@@ -92,6 +92,11 @@ fn reqwest_fetches_by_the_laws() {
 }
 
 #[test]
+fn tonic_streams() {
+    proven(env!("CARGO_BIN_EXE_grpc"));
+}
+
+#[test]
 fn redis_answers_many() {
     proven_or_skipped(env!("CARGO_BIN_EXE_cache"));
 }
