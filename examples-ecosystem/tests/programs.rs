@@ -97,6 +97,11 @@ fn tonic_streams() {
 }
 
 #[test]
+fn sqlx_keeps_rows_in_sqlite() {
+    proven(env!("CARGO_BIN_EXE_sqlite"));
+}
+
+#[test]
 fn redis_answers_many() {
     proven_or_skipped(env!("CARGO_BIN_EXE_cache"));
 }
