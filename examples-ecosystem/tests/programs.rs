@@ -106,6 +106,11 @@ fn redis_answers_many() {
     proven_or_skipped(env!("CARGO_BIN_EXE_cache"));
 }
 
+#[test]
+fn tokio_postgres_pipelines() {
+    proven_or_skipped(env!("CARGO_BIN_EXE_postgres"));
+}
+
 /// The same for a program that needs a server of the system's; where that is not installed it says so.
 fn proven_or_skipped(program: &str) {
     let text = run(program);
