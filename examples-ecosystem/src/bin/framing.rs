@@ -1,6 +1,7 @@
-//! tokio-util and tokio-stream: codecs over TCP, cancellation, delays, and the combinators of streams.
+//! tokio-util and tokio-stream: codecs over TCP, cancellation, tasks, delays, and the combinators of streams.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use tokio_stream::wrappers::{BroadcastStream, ReceiverStream, TcpListenerStream,
 use tokio_stream::{Stream, StreamExt, StreamMap};
 use tokio_util::codec::{Framed, LengthDelimitedCodec, LinesCodec, LinesCodecError};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, JoinMap, LocalPoolHandle, TaskTracker};
 use tokio_util::time::DelayQueue;
 
 #[tokio::main]
@@ -20,6 +22,7 @@ async fn main() -> Outcome {
     lines_over_tcp().await?;
     frames_over_tcp().await?;
     cancellation().await;
+    tasks().await?;
     delays().await;
     streams().await?;
     io().await?;
@@ -115,6 +118,56 @@ async fn cancellation() {
     let guarded = root.run_until_cancelled(std::future::pending::<()>());
     assert!(soon("what is cancelled already", guarded).await.is_none());
     println!("cancellation: 20 tasks were told, and counted out");
+}
+
+async fn tasks() -> Outcome {
+    let tracker = TaskTracker::new();
+    for _ in 0..20 {
+        tracker.spawn(tokio::task::yield_now());
+    }
+    tracker.close();
+    soon("the end of all that is tracked", tracker.wait()).await;
+    assert!(tracker.is_empty());
+
+    let mut map = JoinMap::new();
+    for number in 0..20 {
+        map.spawn(number, async move { number * number });
+    }
+    map.spawn(3, async { 0 });
+    let mut ended = 0;
+    while let Some((number, square)) = soon("a task of the map", map.join_next()).await {
+        ended += 1;
+        assert_eq!(square?, if number == 3 { 0 } else { number * number });
+    }
+    assert_eq!(
+        ended, 20,
+        "the second of a key takes the place of the first"
+    );
+
+    let pool = LocalPoolHandle::new(2);
+    let pinned = (0..20).map(|number| {
+        // It cannot leave its thread, before or after it has waited.
+        pool.spawn_pinned(move || async move {
+            let own = Rc::new(number);
+            let thread = std::thread::current().id();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert_eq!(thread, std::thread::current().id());
+            *own
+        })
+    });
+    for (number, pinned) in pinned.collect::<Vec<_>>().into_iter().enumerate() {
+        assert_eq!(soon("a pinned task", pinned).await?, number);
+    }
+
+    let (held, gone) = tokio::sync::oneshot::channel::<()>();
+    let forever = tokio::spawn(async move {
+        let _held = held;
+        std::future::pending::<()>().await
+    });
+    drop(AbortOnDropHandle::new(forever));
+    assert!(soon("the abort", gone).await.is_err());
+    println!("tasks: tracked, by key, pinned to threads, and ended by a drop");
+    Ok(())
 }
 
 async fn delays() {
