@@ -1,12 +1,21 @@
-//! A chat room over tokio-tungstenite: one server, many clients, every word to everybody.
+//! tokio-tungstenite: a chat room, where every word goes to everybody, and how a connection begins, holds back and ends.
 
 use ecosystem::{Outcome, proof, soon};
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, broadcast};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{accept_async_with_config, connect_async};
+use tokio_tungstenite::{
+    WebSocketStream, accept_async, accept_async_with_config, accept_hdr_async, client_async,
+    connect_async,
+};
 
 const GUESTS: usize = 8;
 const WORDS: usize = 16;
@@ -50,6 +59,12 @@ async fn main() -> Outcome {
     );
     println!("websocket: a message that is too long ends its connection");
 
+    a_ping_is_answered().await?;
+    much_comes_back_whole().await?;
+    a_slow_reader_holds_the_writer_back().await?;
+    both_learn_why_it_ends().await?;
+    one_that_goes_without_a_word_is_noticed().await?;
+    the_server_may_refuse().await?;
     proof();
     Ok(())
 }
@@ -100,5 +115,143 @@ async fn guest(url: String, number: usize, all_here: std::sync::Arc<Barrier>) ->
         next[who] += 1;
     }
     talking.await??.close().await?;
+    Ok(())
+}
+
+/// Both ends of a connection, over a pipe that holds little.
+async fn pair() -> Outcome<(WebSocketStream<DuplexStream>, WebSocketStream<DuplexStream>)> {
+    let (near, far) = tokio::io::duplex(1024);
+    let both = tokio::try_join!(accept_async(far), client_async("ws://pipe/", near));
+    let (server, (client, _)) = both?;
+    Ok((client, server))
+}
+
+async fn a_ping_is_answered() -> Outcome {
+    let (mut client, mut server) = pair().await?;
+    tokio::spawn(async move { while let Some(Ok(_)) = server.next().await {} });
+    client.send(Message::Ping("are you there?".into())).await?;
+    let answer = soon("the answer", client.next()).await.ok_or("ended")??;
+    assert_eq!(answer, Message::Pong("are you there?".into()));
+    println!("websocket: a ping is answered by who only listens");
+    Ok(())
+}
+
+async fn much_comes_back_whole() -> Outcome {
+    let (client, server) = pair().await?;
+    let (mouth, ear) = server.split();
+    tokio::spawn(ear.forward(mouth));
+    let (mut mouth, mut ear) = client.split();
+    let much: Vec<u8> = (0..1 << 20).map(|at: u32| (at % 251) as u8).collect();
+    let sent = Message::binary(much.clone());
+    let talking = tokio::spawn(async move { mouth.send(sent).await.map(|()| mouth) });
+    let got = soon("the echo", ear.next()).await.ok_or("ended")??;
+    assert!(got.into_data() == much, "1 MiB came back otherwise");
+    drop(talking.await??);
+    println!("websocket: 1 MiB there and back through a pipe of 1 KiB");
+    Ok(())
+}
+
+async fn a_slow_reader_holds_the_writer_back() -> Outcome {
+    let (mut client, mut server) = pair().await?;
+    let (sent, mut counted) = tokio::sync::watch::channel(0_usize);
+    let talking = tokio::spawn(async move {
+        for number in 0..1_000 {
+            server.send(Message::binary(vec![0; 1_000])).await?;
+            sent.send_replace(number + 1);
+        }
+        server.close(None).await
+    });
+    // Nobody reads: the writer gets no further than the pipe.
+    soon("the first", counted.wait_for(|count| *count > 0)).await?;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    let ahead = *counted.borrow();
+    assert!(ahead < 10, "{ahead} messages went into a pipe of one");
+    let mut heard = 0;
+    while let Message::Binary(_) = soon("a message", client.next()).await.ok_or("ended")?? {
+        heard += 1;
+    }
+    assert_eq!(heard, 1_000);
+    soon("the end", talking).await??;
+    println!("websocket: a slow reader holds the writer back, and hears everything");
+    Ok(())
+}
+
+async fn both_learn_why_it_ends() -> Outcome {
+    let (mut client, mut server) = pair().await?;
+    let reason = CloseFrame {
+        code: CloseCode::Away,
+        reason: "the fair is over".into(),
+    };
+    let leaving = client.close(Some(reason.clone()));
+    let (left, told) = tokio::join!(leaving, soon("the end", server.next()));
+    left?;
+    assert_eq!(
+        told.ok_or("no word")??,
+        Message::Close(Some(reason.clone()))
+    );
+    let answer = async {
+        // The answer is sent with the next look.
+        let end = server.next().await;
+        assert!(end.is_none(), "{end:?}");
+    };
+    let ((), heard) = tokio::join!(answer, soon("the answer", client.next()));
+    assert_eq!(heard.ok_or("no word")??, Message::Close(Some(reason)));
+    let late = client.send(Message::text("late")).await.unwrap_err();
+    assert!(
+        matches!(
+            late,
+            Error::AlreadyClosed
+                | Error::ConnectionClosed
+                | Error::Protocol(ProtocolError::SendAfterClosing)
+        ),
+        "{late:?}"
+    );
+    println!("websocket: both learn why it ends, and who speaks afterwards is told");
+    Ok(())
+}
+
+async fn one_that_goes_without_a_word_is_noticed() -> Outcome {
+    let (client, mut server) = pair().await?;
+    drop(client);
+    let end = soon("the end", server.next()).await;
+    let reset = matches!(
+        end,
+        Some(Err(Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake
+        )))
+    );
+    assert!(reset, "{end:?}");
+    println!("websocket: one that goes without a word is noticed");
+    Ok(())
+}
+
+/// By what the client says in its headers.
+async fn the_server_may_refuse() -> Outcome {
+    for (word, welcome) in [("friend", true), ("foe", false)] {
+        let (near, far) = tokio::io::duplex(1024);
+        let mut request = "ws://pipe/".into_client_request()?;
+        request.headers_mut().insert("word", word.parse()?);
+        #[expect(clippy::result_large_err, reason = "the signature is the crate's")]
+        let gate = |request: &Request, response: Response| {
+            if request.headers()["word"] == "friend" {
+                return Ok(response);
+            }
+            let mut refusal = ErrorResponse::new(None);
+            *refusal.status_mut() = StatusCode::FORBIDDEN;
+            Err(refusal)
+        };
+        let both = tokio::join!(accept_hdr_async(far, gate), client_async(request, near));
+        match both {
+            (Ok(_), Ok(_)) => assert!(welcome),
+            (Err(_), Err(Error::Http(answer))) => {
+                assert!(!welcome);
+                assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+            }
+            (_, client) => return Err(format!("{word}: {:?}", client.err()).into()),
+        }
+    }
+    println!("websocket: a server lets in by a header, and refuses with a status");
     Ok(())
 }
