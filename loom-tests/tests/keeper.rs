@@ -102,7 +102,7 @@ impl Machine {
         if park.prepare(bed.how, NEVER) == Prepared::Notified {
             return;
         }
-        let in_vain = bed.how == How::Left && !self.scheduler.may_rely_on_the_awake();
+        let in_vain = bed.relies && !self.scheduler.may_rely_on_the_awake();
         if !self.is_served() && !in_vain {
             match &mut guard {
                 None => park.sleep(None),

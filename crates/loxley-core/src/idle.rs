@@ -101,6 +101,8 @@ pub struct Bed {
     pub how: How,
     /// The stations whose pollers it sleeps in beside its own (J2), a bit each.
     pub keeps: Stations,
+    /// Its poller is left to those awake, and to no keeper: they must be reliable.
+    pub relies: bool,
     /// Nobody is left awake.
     pub last: bool,
 }
@@ -111,6 +113,7 @@ impl Bed {
     pub const FUTEX: Self = Self {
         how: How::Futex,
         keeps: Stations(0),
+        relies: false,
         last: false,
     };
 }
@@ -284,6 +287,7 @@ impl Idle {
         Bed {
             how,
             keeps: Stations(keeps),
+            relies: how == How::Left && !is_kept,
             last,
         }
     }
@@ -472,9 +476,21 @@ mod tests {
         let keeper = idle.park(1, RELIES, false);
         let _ = idle.unpark_self(0, left, false);
         assert!(idle.left().is_empty());
-        assert_eq!(idle.park(0, RELIES, false).how, How::Left);
+        let again = idle.park(0, RELIES, false);
+        assert!(again.how == How::Left && !again.relies);
         let _ = idle.unpark_self(1, keeper, false);
         assert!(idle.unattended().eq([0]));
+    }
+
+    #[test]
+    fn who_is_kept_need_not_rely_on_the_awake() {
+        let idle = Idle::new(3);
+        let left = idle.park(0, RELIES, false);
+        assert!(left.relies);
+        assert!(park(&idle, 1, true).keeps.eq([0]));
+        let _ = idle.unpark_self(0, left, false);
+        let again = park(&idle, 0, true);
+        assert!(again.how == How::Left && !again.relies);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //!   and before it sleeps itself; the last to sleep is the keeper of all that are left. A message then wakes a thread only
 //!   if nobody is awake, as with one poller for all; and still each worker has its own, for when it is busy.
 //! - It does so only where those awake may be relied on to look soon: a monitor notices if they do not, nobody is stuck or
-//!   blocks in place, and nobody's polls are *slow*: longer than [`pace::QUICK`](super::pace) on the average.
+//!   blocks in place, and nobody's polls are *slow*: longer than [`pace::QUICK`](super::pace) on the average. Only who has a
+//!   task to poll is slow; who was called and finds nothing would call the caller in turn.
 //!
 //! # Rejected
 //!
@@ -44,7 +45,8 @@ impl Scheduler {
     /// J3: the caller, who is not to be relied on any more, has said so where [`Scheduler::may_rely_on_the_awake`] looks.
     pub(super) fn call_a_keeper(&self) {
         fence(Ordering::SeqCst); // J3, pairs with I2
-        if !self.idle.left().is_empty() {
+        // Those that are kept need nobody.
+        if !self.idle.left().is_empty() && !self.idle.unattended().is_empty() {
             if let Some(station) = self.idle.call_anybody() {
                 self.stations[station].park.unpark();
             }
@@ -128,5 +130,41 @@ impl Worker {
                 .idle
                 .unattended()
                 .any(|station| station == self.station)
+    }
+}
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::idle::Wish;
+    use crate::primitive::Arc;
+    use crate::timer::Timers;
+    use crate::worker::{Config, Station};
+
+    #[test]
+    fn who_becomes_slow_calls_somebody_only_for_pollers_that_nobody_keeps() {
+        let clock = Clock::manual(1);
+        let station = |_| Station::new(None, Arc::new(Timers::new(clock.clone())));
+        let stations = (0..4).map(station).collect();
+        let config = Config {
+            workers: 4,
+            ..Config::default()
+        };
+        let scheduler = Scheduler::new(config, clock, stations);
+        let sources = |relies| Wish {
+            sources: true,
+            relies,
+        };
+        let asleep = || scheduler.idle.counts().0;
+        let left = scheduler.idle.park(0, sources(true), false);
+        scheduler.say_slow();
+        assert_eq!(asleep(), 0, "the one who left its poller is called");
+        let _ = scheduler.idle.unpark_self(0, left, false);
+        let _ = scheduler.idle.park(0, sources(true), false);
+        let keeper = scheduler.idle.park(1, sources(false), false);
+        assert!(keeper.keeps.eq([0]));
+        scheduler.say_slow();
+        assert_eq!(asleep(), 2, "nobody is called");
     }
 }

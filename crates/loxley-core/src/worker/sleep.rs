@@ -1,4 +1,6 @@
 //! Going to sleep without missing anything: I1 to I4 of `idle.rs` for one worker.
+//!
+//! Checked by the tests below, `tests/worker_*.rs` and `loom-tests/tests/worker.rs`.
 
 use std::time::Duration;
 
@@ -87,7 +89,7 @@ impl Worker {
         if station.park.prepare(bed.how, until) == Prepared::Notified {
             return (bed, false);
         }
-        let found = self.must_not_sleep(bed.how, until); // I3
+        let found = self.must_not_sleep(&bed, until); // I3
         if !found {
             self.sleep(place, now, until, wakes);
         }
@@ -96,13 +98,13 @@ impl Worker {
     }
 
     /// I3: true if there is something to do after all.
-    fn must_not_sleep(&self, how: How, until: u64) -> bool {
+    fn must_not_sleep(&self, bed: &Bed, until: u64) -> bool {
         let station = self.station();
         self.should_leave()
             || self.scheduler.has_work()
             || station.timers.next_deadline() < until
-            || (how == How::Futex && station.registrations() > 0)
-            || (how == How::Left && !self.scheduler.may_rely_on_the_awake())
+            || (bed.how == How::Futex && station.registrations() > 0)
+            || (bed.relies && !self.scheduler.may_rely_on_the_awake())
             || self
                 .interrupt
                 .as_ref()
@@ -200,10 +202,11 @@ impl Worker {
     fn after_sleep(&self, mut wakes: WakeList) {
         let now = self.scheduler.clock.now();
         self.pace.resume(now);
-        self.set_slow(self.pace.mean_poll() > QUICK);
         self.scheduler.alarm.active(now);
         self.station().timers.expire(now, &mut wakes);
         self.deliver(wakes);
+        // Who was only called has no polls to be slow with: two such would call each other for ever.
+        self.set_slow(self.has_own_work() && self.pace.mean_poll() > QUICK);
     }
 
     /// The kernel refuses to wait on the poller. Its sockets answer with an error from now on, which is better than a wait
@@ -236,5 +239,53 @@ impl Worker {
 pub fn run_hook(hook: Option<&Hook>) {
     if let Some(hook) = hook {
         contain(|| hook());
+    }
+}
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::primitive::Arc;
+    use crate::primitive::atomic::Ordering;
+    use crate::task::Id;
+    use crate::timer::Timers;
+    use crate::worker::{Config, Scheduler, Station};
+
+    /// A worker whose polls took long, at the end of a sleep.
+    fn slow_worker() -> Worker {
+        let clock = Clock::manual(1);
+        let station = Station::new(None, Arc::new(Timers::new(clock.clone())));
+        let config = Config {
+            workers: 1,
+            ..Config::default()
+        };
+        let scheduler = Scheduler::new(config, clock, vec![station]);
+        let local = scheduler.seat(0).queue.sit_down().expect("it is vacant");
+        scheduler.stations[0].settle(0);
+        let worker = Worker::new(scheduler, 0, 0, local, None);
+        worker.pace.resume(1);
+        worker.pace.tick(1);
+        worker.pace.pause(1 + 2 * QUICK);
+        worker
+    }
+
+    #[test]
+    fn who_is_woken_for_nothing_is_not_slow_whatever_its_polls_were() {
+        let worker = slow_worker();
+        worker.after_sleep(WakeList::new());
+        assert_eq!(worker.scheduler.slow.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn who_is_woken_for_a_task_is_slow_if_its_polls_were() {
+        let worker = slow_worker();
+        let home = worker.scheduler.home_here();
+        let (task, _handle) = home.spawn(Id::next(), Location::caller(), async {});
+        worker.push(task.expect("it is open"));
+        worker.after_sleep(WakeList::new());
+        assert_eq!(worker.scheduler.slow.load(Ordering::Relaxed), 1);
     }
 }
