@@ -4,6 +4,9 @@
 //! enough for sockets and timers, and at one look in 100 µs the cost is 0.2 %. The number of polls that fill that
 //! time is a moving average; the clock is read once per look, never per poll. A steal does not reset the count
 //! (cats-effect #4228: a queue that was always stolen into starved the pollers).
+//!
+//! A thread that the kernel puts off for a time slice seems to have made slow polls. So a stretch that is [`ODD`] times longer
+//! than usual is let pass, once, and the next look comes soon: a second one in a row is how it is now.
 
 use std::cell::Cell;
 
@@ -13,12 +16,16 @@ const TARGET_NS: u64 = 100_000;
 const FLOOR: u32 = 1;
 /// Never more than this, so that one sudden slow poll is averaged over few.
 const CEILING: u32 = 1024;
+/// Polls are odd that take so many times longer than they do on the average.
+const ODD: u64 = 8;
+/// Polls until the look after an odd stretch.
+const SOON: u32 = 4;
 /// Before anything is measured; tokio's constant.
 pub const FIRST: u32 = 61;
 /// The part of [`TARGET_NS`] that waking a peer is worth: about 6 µs.
 const WAKE_SHARE: u32 = 16;
-/// Polls that take longer on the average, in nanoseconds, are slow: others do not wait for their end.
-pub const QUICK: u64 = 20_000;
+/// Polls that take longer on the average, in nanoseconds, are slow: looks are as rare as they are long, and others do not wait.
+pub const QUICK: u64 = TARGET_NS;
 /// However short the polls are, so many tasks in a row are worth a peer.
 const MOST_PATIENCE: u32 = 16;
 
@@ -37,6 +44,8 @@ pub struct Pace {
     most_patience: u32,
     /// Nanoseconds per poll, times 16.
     average: Cell<u64>,
+    /// The last stretch was odd.
+    odd: Cell<bool>,
 }
 
 impl Pace {
@@ -53,6 +62,7 @@ impl Pace {
             patience: Cell::new(0),
             most_patience: if patient { MOST_PATIENCE } else { 0 },
             average: Cell::new(0),
+            odd: Cell::new(false),
         }
     }
 
@@ -79,6 +89,9 @@ impl Pace {
         let passed = self.measure(now);
         self.left.set(self.interval.get());
         self.counted_from.set(self.left.get());
+        if self.odd.get() && !self.fixed {
+            self.shorten(SOON);
+        }
         passed
     }
 
@@ -127,7 +140,13 @@ impl Pace {
     }
 
     fn take_sample(&self, sample: u64) {
-        let average = match self.average.get() {
+        let usual = self.average.get();
+        let odd = usual != 0 && sample > usual.saturating_mul(ODD);
+        if odd && !self.odd.replace(true) {
+            return;
+        }
+        self.odd.set(odd);
+        let average = match usual {
             0 => sample,
             average => average.saturating_mul(7).saturating_add(sample) / 8,
         };
@@ -198,6 +217,38 @@ mod tests {
         let pace = Pace::new(None, false);
         after(&pace, 100, 100);
         assert_eq!(pace.patience(), 0);
+    }
+
+    /// `polls` of `poll_ns` each, and a look.
+    fn stretch(pace: &Pace, now: &mut u64, polls: u32, poll_ns: u64) {
+        pace.tick(polls);
+        *now += u64::from(polls) * poll_ns;
+        pace.restart(*now);
+    }
+
+    #[test]
+    fn one_odd_stretch_changes_nothing_but_the_time_of_the_next_look() {
+        let pace = Pace::new(None, true);
+        assert_eq!(after(&pace, 100, 1_000), 100);
+        let mut now = 1_000_000_000;
+        pace.resume(now);
+        stretch(&pace, &mut now, 10, 400_000);
+        assert_eq!((pace.mean_poll(), pace.left()), (1_000, SOON));
+        stretch(&pace, &mut now, SOON, 1_000);
+        assert_eq!((pace.mean_poll(), pace.left()), (1_000, 100));
+    }
+
+    #[test]
+    fn a_second_odd_stretch_counts() {
+        let pace = Pace::new(None, true);
+        assert_eq!(after(&pace, 100, 1_000), 100);
+        let mut now = 1_000_000_000;
+        pace.resume(now);
+        stretch(&pace, &mut now, 10, 400_000);
+        stretch(&pace, &mut now, SOON, 400_000);
+        assert!(pace.mean_poll() > 40_000);
+        stretch(&pace, &mut now, pace.left(), 400_000);
+        assert_eq!(pace.left(), FLOOR);
     }
 
     #[test]
