@@ -13,7 +13,8 @@
 //! # A step
 //!
 //! - W1 the runtime is closing, or the station is recalled from this stand-in: done.
-//! - W2 a look is due: poll with zero timeout, fire due timers (`pace.rs` says when).
+//! - W2 a look is due: poll with zero timeout, fire due timers (`pace.rs` says when); a peer that does not get to do so is
+//!   visited (`visit.rs`).
 //! - W3 run tasks: the LIFO slot first, at most [`LIFO_TURNS`] times while others wait, then the deque, until the
 //!   next look or until there are none. After each *round*, as many polls as tasks waited at its beginning, it takes from
 //!   the injector: who comes from outside waits about as long as who comes from within.
@@ -59,6 +60,7 @@ mod shuffle;
 mod sleep;
 mod station;
 mod steal;
+mod visit;
 mod watch;
 
 use std::cell::{Cell, RefCell};
@@ -79,6 +81,7 @@ use crate::random::{self, Random};
 use crate::task::{Lent, WakeList, outside_tasks};
 use crate::timer::Timers;
 use pace::Pace;
+use visit::Visit;
 
 /// Polls of the LIFO slot in a row while the deque has tasks, unless the builder says otherwise.
 const LIFO_TURNS: u32 = 16;
@@ -139,6 +142,7 @@ pub struct Worker {
     holding: Cell<bool>,
     held: Cell<bool>,
     wakes: RefCell<WakeList>,
+    visit: Visit,
     random: Random,
     /// The seed of the code that runs here.
     stream: u64,
@@ -197,6 +201,7 @@ impl Worker {
             holding: Cell::new(false),
             held: Cell::new(false),
             wakes: RefCell::new(WakeList::new()),
+            visit: Visit::default(),
             random: Random::new(random::derive(seed, 0)),
             stream: random::derive(seed, 1),
             lifo_cap: config.lifo_cap.unwrap_or(LIFO_TURNS),

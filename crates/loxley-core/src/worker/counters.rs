@@ -76,6 +76,8 @@ pub struct Inner {
     pub tasks_relieved: Counter,
     /// Times that events or timers of a stuck peer's station were taken in.
     pub stations_relieved: Counter,
+    /// Times that something was done for a busy peer who made no progress.
+    pub visits: Counter,
     /// Work that the safety re-check of debug builds found beside a parked worker; 0, or a wake was lost.
     pub rechecks: Counter,
 }

@@ -19,7 +19,9 @@ impl Worker {
             self.poll_station(self.station(), now);
         }
         self.look_into_left();
-        if !self.scheduler.stuck.is_clear() {
+        if self.scheduler.stuck.is_clear() {
+            self.visit_a_peer(now);
+        } else {
             self.relieve_stuck(now);
         }
     }

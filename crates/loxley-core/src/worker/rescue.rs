@@ -37,19 +37,10 @@ impl Worker {
 
     fn relieve(&self, index: usize, seat: &Arc<Seat>, now: u64) -> bool {
         let counters: &Counters = self.counters();
-        let mut any = false;
-        if let Some(task) = seat.queue.slot.take() {
-            counters.slots_relieved.add(1);
-            self.push(task);
-            any = true;
-        }
-        if self.local.has_room_for_a_batch() {
-            if let Stolen::Batch(task, more) = seat.queue.steal_into(&self.local) {
-                counters.tasks_relieved.add(1 + more as u64);
-                self.push(task);
-                any = true;
-            }
-        }
+        let (slot, tasks) = self.take_tasks(seat);
+        counters.slots_relieved.add(slot);
+        counters.tasks_relieved.add(tasks);
+        let mut any = slot + tasks > 0;
         // R4: at most one station has this tenant.
         for station in self.scheduler.stations.iter() {
             if station.tenant() == Some(index) && self.poll_station(station, now) {
@@ -58,5 +49,21 @@ impl Worker {
             }
         }
         any
+    }
+
+    /// R3: how many it took out of the slot and out of the deque.
+    pub(super) fn take_tasks(&self, seat: &Seat) -> (u64, u64) {
+        let (mut slot, mut tasks) = (0, 0);
+        if let Some(task) = seat.queue.slot.take() {
+            self.push(task);
+            slot = 1;
+        }
+        if self.local.has_room_for_a_batch() {
+            if let Stolen::Batch(task, more) = seat.queue.steal_into(&self.local) {
+                self.push(task);
+                tasks = 1 + more as u64;
+            }
+        }
+        (slot, tasks)
     }
 }

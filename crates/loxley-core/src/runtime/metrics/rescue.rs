@@ -54,6 +54,12 @@ impl RuntimeMetrics {
         self.sum(|counters| counters.stations_relieved.get())
     }
 
+    /// Times that a busy worker took events, due timers or tasks from one that made no progress for about 100 µs, because it
+    /// computed or waited for a processor, before anybody was found stuck.
+    pub fn visit_count(&self) -> u64 {
+        self.sum(|counters| counters.visits.get())
+    }
+
     /// Spare threads that were wanted and could not be started: `max_rescue_threads` were there, or the system refused.
     pub fn rescue_spares_refused_count(&self) -> u64 {
         self.tally(Tally::spares_refused)
