@@ -64,7 +64,7 @@ fn the_short_form_prints_both_tables_and_ends_well() {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{out}{err}");
     assert!(
-        begin.elapsed() < Duration::from_secs(20),
+        begin.elapsed() < Duration::from_secs(60),
         "it took {:?}",
         begin.elapsed()
     );

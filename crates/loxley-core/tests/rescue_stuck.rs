@@ -13,7 +13,7 @@ use loxley_core::runtime::{Builder, Runtime};
 use loxley_core::time::Sleep;
 
 /// How long a test waits before it calls a hang a failure.
-const HANG: Duration = Duration::from_secs(20);
+const HANG: Duration = Duration::from_secs(60);
 
 fn runtime(workers: usize) -> Runtime {
     Builder::new_multi_thread()

@@ -29,9 +29,10 @@ impl Count {
     }
 }
 
+/// Without spares, which pass the hooks too: there is one thread to follow.
 fn both_flavors() -> [Builder; 2] {
     let mut many = Builder::new_multi_thread();
-    many.worker_threads(1).enable_all();
+    many.worker_threads(1).rescue(false).enable_all();
     let mut one = Builder::new_current_thread();
     one.enable_all();
     [many, one]

@@ -11,8 +11,9 @@ use loxley_core::TaskBuilder;
 use loxley_core::runtime::{Builder, LongPoll, Runtime};
 use watch::watched;
 
-const HANG: Duration = Duration::from_secs(20);
-const LONG: Duration = Duration::from_millis(60);
+const HANG: Duration = Duration::from_secs(60);
+/// Longer than a worker waits for a processor on a busy machine: what is reported then is a task's poll.
+const THRESHOLD: Duration = Duration::from_millis(200);
 
 fn runtimes() -> [Runtime; 3] {
     let multi = |workers| {
@@ -30,18 +31,27 @@ fn reporting() -> (Runtime, mpsc::Receiver<LongPoll>) {
     let (send, receive) = mpsc::channel();
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
-        .long_poll_threshold(Duration::from_millis(20))
+        .long_poll_threshold(THRESHOLD)
         .on_long_poll(move |poll| send.send(poll.clone()).unwrap())
         .build()
         .unwrap();
     (runtime, receive)
 }
 
+/// A poll that the monitor has found stuck, and that then is long: until it has, nobody takes the task out of the slot.
+async fn offend() {
+    let (send, receive) = mpsc::channel();
+    loxley_core::spawn(async move { send.send(()).unwrap() });
+    let relief = receive.recv_timeout(HANG);
+    relief.expect("nobody came to the rescue");
+    thread::sleep(THRESHOLD);
+}
+
 #[test]
 fn a_long_poll_tells_the_name_of_its_task() {
     let (runtime, reports) = reporting();
     let builder = TaskBuilder::new().name("the offender");
-    let offender = builder.spawn_on(async { thread::sleep(LONG) }, runtime.handle());
+    let offender = builder.spawn_on(offend(), runtime.handle());
     let id = offender.unwrap().id();
     let report = reports.recv_timeout(HANG).expect("no report came");
     assert_eq!(report.task_id(), Some(id));
@@ -55,7 +65,7 @@ fn a_long_poll_tells_the_name_of_its_task() {
 fn a_long_poll_of_a_task_without_a_name_tells_none() {
     let (runtime, reports) = reporting();
     let builder = TaskBuilder::new();
-    let offender = builder.spawn_on(async { thread::sleep(LONG) }, runtime.handle());
+    let offender = builder.spawn_on(offend(), runtime.handle());
     let id = offender.unwrap().id();
     let report = reports.recv_timeout(HANG).expect("no report came");
     assert_eq!((report.task_id(), report.task_name()), (Some(id), None));

@@ -353,8 +353,7 @@ fn a_waker_that_panics_in_a_timer_or_socket_harms_nobody() {
             let sleep = Sleep::after(Duration::from_millis(1));
             let mut sleep = Box::pin(sleep);
             let (bad, waker) = bad_waker(true, false);
-            let polled = sleep.as_mut().poll(&mut Context::from_waker(&waker));
-            assert!(polled.is_pending());
+            let _ = sleep.as_mut().poll(&mut Context::from_waker(&waker));
             // Due in the same batch, behind it.
             let others: Vec<_> = (0..10)
                 .map(|_| runtime.spawn(Sleep::after(Duration::from_millis(1))))

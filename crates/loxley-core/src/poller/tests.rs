@@ -471,14 +471,15 @@ fn no_timeout_is_too_short_or_too_long() {
 fn a_deadline_below_a_millisecond_is_kept() {
     let poller = Poller::new(false).unwrap();
     let limit = Duration::from_micros(100);
-    let shortest = (0..200).map(|_| {
+    // Now and then a processor is free in time, however busy the machine; a wait of whole milliseconds is never so short.
+    let mut tries = (0..10_000).map(|_| {
         let start = Instant::now();
         harvest(&poller, Timeout::Until(limit));
         let waited = start.elapsed();
         assert!(waited >= limit, "woke early, after {waited:?}");
         waited
     });
-    assert!(shortest.min().unwrap() < Duration::from_millis(1));
+    assert!(tries.any(|waited| waited < Duration::from_millis(1)));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// Seconds that a test may take; `LOXLEY_TEST_LIMIT` overrides it, for a look with a debugger.
-const LIMIT: u64 = 120;
+const LIMIT: u64 = 300;
 
 /// Runs `body` on a thread of its own and fails if it does not come back.
 #[track_caller]
