@@ -185,13 +185,13 @@ fn has_commit(commit: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Builds a commit in a work tree and a target directory of its own and counts.
+/// Builds a commit in a work tree of its own and counts; what it depends on is shared with the build of what is here.
 fn count_commit(commit: &str, rows: &[impl AsRef<str>]) -> Result<Counts, String> {
-    let place = target_directory()?.join("counts");
-    let tree = place.join("tree");
+    let target = target_directory()?;
+    let tree = target.join("counts/tree");
     let counts = check_out(&tree, commit).and_then(|()| {
         let manifest = path(&tree.join("Cargo.toml"))?;
-        let target = path(&place.join("target"))?;
+        let target = path(&target)?;
         let program = build_program(&[
             "-p",
             "benches",

@@ -3,23 +3,19 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::command::{cargo, read, root, run};
+use crate::built::{self, Kind};
+use crate::command::{read, root, run};
 use crate::gate::{Options, Outcome, Verdict};
 
 /// `examples`
 pub(crate) fn gate(_: &Options) -> Outcome {
     let names = names(&read("examples/Cargo.toml")?);
     agree(&names, &files()?)?;
-    run(cargo(&["build", "-p", "examples", "--examples"]))?;
+    let programs = built::programs("examples", Kind::Example)?;
     for name in &names {
-        run(cargo(&[
-            "run",
-            "--quiet",
-            "-p",
-            "examples",
-            "--example",
-            name,
-        ]))?;
+        let program = programs.iter().find(|program| program.name == *name);
+        let program = program.ok_or_else(|| format!("cargo built no example `{name}`"))?;
+        run(program.command())?;
     }
     Ok(Verdict::Passed(format!("{} examples", names.len())))
 }

@@ -3,7 +3,7 @@
 //! They trace system calls with strace, and filter a network of their own. Where that is not allowed they print `skipped:`
 //! and why. The gate runs them, lists what was skipped, and fails if that is all of them.
 
-use crate::command::{cargo, echoed};
+use crate::built::{self, Kind};
 use crate::gate::{Options, Outcome, Verdict};
 use crate::rust::passed;
 use crate::source;
@@ -23,12 +23,9 @@ pub(crate) fn gate(_: &Options) -> Outcome {
     if needy == 0 {
         return Err(format!("no test in {TESTS} injects a fault"));
     }
-    let mut args = vec!["test", "-p", "loxley", "--no-fail-fast"];
-    for file in &files {
-        let name = file.path.rsplit('/').next().unwrap_or_default();
-        args.extend(["--test", name.trim_end_matches(".rs")]);
-    }
-    judge(&echoed(cargo(&args))?, needy)
+    let mut programs = built::programs("crates/loxley", Kind::Test)?;
+    programs.retain(|program| program.name.starts_with("faults_"));
+    judge(&built::test(&programs, &[])?, needy)
 }
 
 fn needy(texts: &[&str]) -> usize {
