@@ -183,13 +183,19 @@ fn a_spare_that_gets_stuck_is_relieved_by_another() {
 #[test]
 fn whoever_comes_back_and_whoever_stood_in_strand_nothing() {
     for task in [Task::WakeAndBlock, Task::TimerAndBlock] {
-        holds(Machine {
+        let scenario = || Machine {
             spares: 1,
             queues: vec![vec![task], vec![Task::Block]],
             returns: 1,
             mistakes: 0,
             ..pool(2)
-        });
+        };
+        holds(scenario());
+        fails(scenario(), Without::Spares);
+        fails(scenario(), Without::Asking);
+        if task == Task::TimerAndBlock {
+            fails(scenario(), Without::HandOver);
+        }
     }
 }
 

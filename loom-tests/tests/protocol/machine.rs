@@ -290,6 +290,10 @@ pub enum Without {
     Spares,
     /// V5 once more, when a spare is stuck, too.
     SecondSpare,
+    /// N3: whoever comes back takes its station from a tenant that sleeps, too.
+    Asking,
+    /// A stand-in that has lost its station hands over what it holds.
+    HandOver,
     /// E3.
     EndOfSleeps,
     /// Who pushes into a closed injector drops what is there.

@@ -108,7 +108,8 @@ impl Machine {
         if tenant == Some(i) {
             return true;
         }
-        let free = tenant.is_none_or(|tenant| !s.threads[tenant].is_asleep());
+        let free = self.without == Without::Asking
+            || tenant.is_none_or(|tenant| !s.threads[tenant].is_asleep());
         if i < self.workers && free {
             s.stations[station].tenant = Some(i);
             return true;
@@ -246,6 +247,10 @@ impl Machine {
         }
         if i >= self.workers && s.stations[t.station].tenant != Some(i) {
             self.stop_searching(s, i);
+            if self.without == Without::HandOver {
+                s.threads[i].at = At::Off;
+                return "has lost its station";
+            }
             while let Some(task) = s.threads[i]
                 .slot
                 .take()
