@@ -6,15 +6,19 @@
 //! 3. Everything public becomes a row with a signature in which what is mere spelling is levelled (`signature`,
 //!    `surface`).
 //! 4. The rows are compared, and what is not the same looks up why in `docs/tokio-reasons.txt` (`reasons`, `page`).
+//! 5. Calls of everything that is the same are written with tokio's types, and compiled with both crates (`calls`).
 //!
 //! The gate fails if something differs without a reason, if a reason applies to nothing, if more than a twentieth is
 //! absent, and if the page is not what was found; `--bless` writes the page.
 //!
-//! rustdoc's JSON is unstable, hence `RUSTC_BOOTSTRAP`; with a compiler that writes another format the gate is
-//! skipped. Rejected: the crates that read this format, since each is tied to one version of it just as we are.
+//! rustdoc's JSON is unstable, hence `RUSTC_BOOTSTRAP`; with a compiler that writes another format the gate fails and
+//! names both, rather than misread it. Rejected: the crates that read this format, since each is tied to one version of
+//! it just as we are.
 
+mod calls;
 mod docs;
 mod page;
+mod paths;
 mod reasons;
 mod signature;
 mod surface;
@@ -53,6 +57,7 @@ pub(crate) fn gate(options: &Options) -> Outcome {
     ours.name_all(Some(&theirs.names()));
     let head = head(&theirs);
     let lines = compared(&theirs, &ours)?;
+    let calls = scratch.call(&theirs, &lines)?;
     let counts = Counts::of(&lines);
     let text = page::page(&head, &lines);
     if options.bless {
@@ -70,7 +75,7 @@ pub(crate) fn gate(options: &Options) -> Outcome {
     } = counts;
     let share = counts.absent_per_mille();
     let seen = format!(
-        "{same} same, {different} different, {absent} absent ({}.{} %)",
+        "{same} same, {different} different, {absent} absent ({}.{} %); {calls} calls compile with both",
         share / 10,
         share % 10
     );
@@ -127,7 +132,8 @@ fn head(theirs: &World) -> String {
          what loxley has at the same path.\n\n\
          *Same* means the same path, kind and signature: parameters, results, bounds, and for a type the same answers \
          on `Send`, `Sync`,\n`Unpin`, `UnwindSafe` and `RefUnwindSafe`. An `async fn` and a function that returns such \
-         a future are the same. A reason stands\nwhere something differs or is absent.\n\n\
+         a future are the same. A program\ngenerated with tokio's types calls what is the same, and compiles with both crates. A reason stands where something \
+         differs\nor is absent.\n\n\
          Written by `cargo xtask api --bless` from what rustdoc knows of both; the reasons are in `{REASONS}`.\n",
         version("tokio"),
         version("tokio_util")
@@ -144,7 +150,7 @@ impl Scratch {
         let loxley = root().join("crates/loxley");
         let files = [
             ("Cargo.toml", manifest(&loxley.to_string_lossy())),
-            ("src/lib.rs", String::new()),
+            ("src/lib.rs", calls::LIBRARY.to_owned()),
         ];
         Ok(Scratch {
             directory: scratch::prepare("api", &files)?,
@@ -156,6 +162,18 @@ impl Scratch {
             .iter()
             .map(|package| self.docs_of(package))
             .collect()
+    }
+
+    /// Compiles the calls of what is the same; how many there are.
+    fn call(&self, theirs: &World, lines: &[Line]) -> Result<usize, String> {
+        let same = lines.iter().filter(|line| line.answer == Answer::Same);
+        let same = same.map(|line| line.name.clone()).collect();
+        let (text, count) = calls::program(theirs, &same);
+        let path = self.directory.join("src/calls.rs");
+        fs::write(&path, text)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        run(self.cargo("check", "api"))?;
+        Ok(count)
     }
 
     fn cargo(&self, verb: &str, package: &str) -> Command {
@@ -205,6 +223,8 @@ edition = "2024"
 [dependencies]
 tokio = {{ version = "=1.54.1", features = ["full", "test-util", "tracing", "taskdump", "io-uring"] }}
 tokio-util = {{ version = "=0.7.20", features = ["full"] }}
+bytes = "1"
+futures-core = "0.3"
 loxley = {{ path = "{loxley}", features = ["full", "test-util", "tracing"] }}
 "#
     )

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use super::paths::map_std_paths;
 use super::reasons::{self, Reason};
 use super::signature::PRIVATE;
 use super::surface::{PINNED, Row, Surface};
@@ -245,24 +246,8 @@ fn section(row: &Row) -> &str {
 
 /// Leaves out the modules of what std defines.
 fn short(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let is_name = |it: char| it == '_' || it == ':' || it.is_alphanumeric();
-        let end = rest.find(|it| !is_name(it)).unwrap_or(rest.len());
-        let (word, tail) = rest.split_at(end);
-        let of_std = ["core::", "std::", "alloc::"]
-            .iter()
-            .any(|root| word.starts_with(root));
-        out += match word.rsplit_once("::") {
-            Some((_, last)) if of_std && !last.is_empty() => last,
-            _ => word,
-        };
-        let next = tail.find(|it: char| is_name(it)).unwrap_or(tail.len());
-        out += &tail[..next].replace(PRIVATE, "private ");
-        rest = &tail[next..];
-    }
-    out
+    let last = |path: &str| path.rsplit("::").next().unwrap_or_default().to_owned();
+    map_std_paths(text, last).replace(PRIVATE, "private ")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::docs::{inner, list, text_of};
 use super::world::{What, World};
 
 /// Stands before the name of a parameter, until it gets its number.
-const PARAMETER: char = '\u{e000}';
+pub(crate) const PARAMETER: char = '\u{e000}';
 /// Stands before the path of something that has no public name.
 pub(crate) const PRIVATE: char = '\u{e001}';
 
@@ -24,6 +24,8 @@ pub(crate) struct Writer<'a> {
     number: usize,
     /// The type of the impl, which is written as `Self`.
     this: Option<String>,
+    /// What stands before the names of our own crates.
+    home: &'static str,
 }
 
 impl<'a> Writer<'a> {
@@ -32,7 +34,18 @@ impl<'a> Writer<'a> {
             world,
             number,
             this: None,
+            home: "",
         }
+    }
+
+    /// The same, for text that compiles where `home` is the crate.
+    pub(crate) fn at_home(self, home: &'static str) -> Self {
+        Writer { home, ..self }
+    }
+
+    /// Lifetimes are for the compiler: they are in what compiles, and no matter of comparison, but for `'static`.
+    fn keeps(&self, lifetime: &str) -> bool {
+        lifetime == "'static" || (!self.home.is_empty() && !lifetime.is_empty())
     }
 
     /// The same inside an impl for that type.
@@ -73,8 +86,8 @@ impl<'a> Writer<'a> {
         numbered(&text, names, &bounds)
     }
 
-    /// The names of the parameters, and the bounds.
-    fn parameters(&self, generics: &[&Value]) -> (Vec<String>, Vec<String>) {
+    /// The names of the parameters, and the bounds; for text that keeps the names.
+    pub(crate) fn parameters(&self, generics: &[&Value]) -> (Vec<String>, Vec<String>) {
         let mut bounds = BTreeSet::new();
         let mut names = Vec::new();
         for generics in generics {
@@ -84,24 +97,33 @@ impl<'a> Writer<'a> {
     }
 
     fn bounds(&self, generics: &Value, names: &mut Vec<String>, into: &mut BTreeSet<String>) {
-        let mut add = |subject: &str, bounds: &Value| {
+        let add = |into: &mut BTreeSet<String>, subject: &str, bounds: &Value| {
             for bound in list(bounds).filter_map(|bound| self.bound(bound)) {
                 into.insert(format!("{subject}: {bound}"));
             }
         };
         for parameter in list(&generics["params"]) {
             let kind = &parameter["kind"];
-            if kind.get("lifetime").is_some() || kind["type"]["is_synthetic"] == true {
+            if let Some(lifetime) = kind.get("lifetime") {
+                let name = text_of(&parameter["name"]);
+                if self.keeps(name) {
+                    let outlives = list(&lifetime["outlives"]).map(text_of);
+                    into.extend(outlives.map(|other| format!("{name}: {other}")));
+                    names.push(name.to_owned());
+                }
+                continue;
+            }
+            if kind["type"]["is_synthetic"] == true {
                 continue;
             }
             let name = format!("{PARAMETER}{}", text_of(&parameter["name"]));
-            add(&name, &kind["type"]["bounds"]);
+            add(into, &name, &kind["type"]["bounds"]);
             names.push(name);
         }
         for predicate in list(&generics["where_predicates"]) {
             let predicate = &predicate["bound_predicate"];
             if !predicate.is_null() {
-                add(&self.ty(&predicate["type"]), &predicate["bounds"]);
+                add(into, &self.ty(&predicate["type"]), &predicate["bounds"]);
             }
         }
     }
@@ -109,7 +131,7 @@ impl<'a> Writer<'a> {
     /// `None` for what does not bind the user: lifetimes, and traits without a public name.
     fn bound(&self, bound: &Value) -> Option<String> {
         if let Some(lifetime) = bound["outlives"].as_str() {
-            return (lifetime == "'static").then(|| lifetime.to_owned());
+            return self.keeps(lifetime).then(|| lifetime.to_owned());
         }
         let bound = &bound["trait_bound"];
         let path = &bound["trait"];
@@ -180,8 +202,8 @@ impl<'a> Writer<'a> {
 
     fn reference(&self, sign: &str, it: &Value) -> String {
         let lifetime = match text_of(&it["lifetime"]) {
-            "'static" => "'static ",
-            _ => "",
+            lifetime if self.keeps(lifetime) => format!("{lifetime} "),
+            _ => String::new(),
         };
         let mutable = match it["is_mutable"] == true {
             true => "mut ",
@@ -267,10 +289,15 @@ impl<'a> Writer<'a> {
             let arguments = arguments.strip_suffix('>').unwrap_or(&arguments);
             return format!("core::result::Result{arguments}, std::io::error::Error>");
         }
-        let name = self.world.name(&definition).unwrap_or_else(|| {
-            let last = definition.rsplit("::").next();
-            format!("{PRIVATE}{}", last.unwrap_or_default())
-        });
+        let root = definition.split("::").next().unwrap_or_default();
+        let name = match self.world.name(&definition) {
+            Some(name) if self.world.crate_of(root).is_some() => format!("{}{name}", self.home),
+            Some(name) => name,
+            None => {
+                let last = definition.rsplit("::").next();
+                format!("{PRIVATE}{}", last.unwrap_or_default())
+            }
+        };
         name + &arguments
     }
 
@@ -299,7 +326,9 @@ impl<'a> Writer<'a> {
         let mut texts: Vec<String> = list(&it["args"])
             .filter_map(|arg| match arg.get("type") {
                 Some(ty) => Some(self.ty(ty)),
-                None if arg["lifetime"] == "'static" => Some("'static".to_owned()),
+                None if self.keeps(text_of(&arg["lifetime"])) => {
+                    Some(text_of(&arg["lifetime"]).to_owned())
+                }
                 None => arg.get("const").map(|it| text_of(&it["expr"]).to_owned()),
             })
             .collect();
