@@ -46,6 +46,11 @@ pub fn begin() {
     LEAVES.with_borrow_mut(Vec::clear);
 }
 
+/// It goes on, after another one inside it; these are the leaves that it has come to so far.
+pub fn resume(leaves: Vec<Leaf>) {
+    LEAVES.set(leaves);
+}
+
 /// It has come to a leaf.
 pub fn note(place: &'static Location<'static>) {
     let take_one = |left: u64| left.checked_sub(1);

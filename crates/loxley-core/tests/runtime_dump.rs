@@ -7,19 +7,23 @@ mod until;
 #[path = "support/watch.rs"]
 mod watch;
 
+use std::future::{Future, poll_fn};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::task::Poll;
 use std::time::Duration;
 
 use gate::Gate;
-use loxley_core::coop;
 use loxley_core::io::{Interest, Source};
-use loxley_core::runtime::dump::{Frame, Task, TaskState};
+use loxley_core::runtime::dump::{BacktraceFrame, Task, TaskState, Trace};
 use loxley_core::runtime::{Builder, Dump, Handle, Runtime};
 use loxley_core::task::{Id, yield_now};
 use loxley_core::time::Sleep;
+use loxley_core::{coop, spawn};
 use until::until;
 use watch::watched;
 
@@ -131,13 +135,17 @@ fn a_wait_tells_the_functions_that_lead_to_it() {
         settle(&runtime, &[task.id()]);
         let dump = dump_of(&runtime);
         let waits = of(&dump, task.id()).trace().waits();
-        let frames = waits[0].frames();
+        let backtrace = waits[0].backtrace();
+        let frames: Vec<&BacktraceFrame> = backtrace.frames().collect();
         // The function's name if there is no debug information, else the line of its await.
         let line = a_function_that_sleeps_at();
-        let known = |frame: &Frame| {
-            let place = frame.place().unwrap_or_default();
-            frame.function().contains("a_function_that_sleeps")
-                || place.contains(&format!("runtime_dump.rs:{line}:"))
+        let known = |frame: &&BacktraceFrame| {
+            let symbol = frame.symbols().next().unwrap();
+            let file = symbol.filename().unwrap_or(Path::new(""));
+            symbol
+                .name_demangled()
+                .is_some_and(|name| name.contains("a_function_that_sleeps"))
+                || (file.ends_with("runtime_dump.rs") && symbol.lineno() == Some(line))
         };
         // An optimizer inlines the function, and without debug information nothing is left of it.
         let is_inlined = !cfg!(debug_assertions);
@@ -145,6 +153,58 @@ fn a_wait_tells_the_functions_that_lead_to_it() {
         assert!(!frames.is_empty(), "{dump}");
         // Neither the runtime below the task nor the machinery above the leaf.
         assert!(frames.len() <= 5, "{dump}");
+    });
+}
+
+/// Captures a poll of something that is ready, and then awaits it.
+async fn a_function_that_captures() -> Trace {
+    let ended = spawn(async { 5 });
+    while !ended.is_finished() {
+        yield_now().await;
+    }
+    let mut work = pin!(ended);
+    let captured = poll_fn(|cx| Poll::Ready(Trace::capture(|| work.as_mut().poll(cx).is_ready())));
+    let (is_ready, trace) = captured.await;
+    assert!(!is_ready, "nothing makes progress in a capture");
+    assert_eq!(work.await.unwrap(), 5);
+    trace
+}
+
+#[test]
+fn a_captured_poll_tells_what_it_came_to_and_loses_nothing() {
+    watched(|| {
+        for runtime in [workers(1), current()] {
+            let task = runtime.spawn(a_function_that_captures());
+            let trace = runtime.block_on(task).unwrap();
+            assert!(trace.is_known());
+            let waits: Vec<String> = trace.waits().iter().map(|wait| wait.resource()).collect();
+            assert_eq!(waits, ["the end of a task"]);
+            let (_, trace) = Trace::capture(|| ());
+            assert!(trace.waits().is_empty());
+        }
+    });
+}
+
+#[test]
+fn a_captured_backtrace_ends_at_its_root() {
+    async fn a_function_around(rooted: bool) -> Trace {
+        match rooted {
+            true => Trace::root(a_function_that_captures()).await,
+            false => a_function_that_captures().await,
+        }
+    }
+    watched(|| {
+        let runtime = workers(1);
+        let depth = |rooted| {
+            let trace = runtime.block_on(runtime.spawn(a_function_around(rooted)));
+            let backtraces = trace.unwrap().resolve_backtraces();
+            assert_eq!(backtraces.len(), 1, "{backtraces:?}");
+            backtraces[0].frames().count()
+        };
+        let (rooted, whole) = (depth(true), depth(false));
+        // The function around is one frame, which an optimizer may leave out.
+        let inlined = usize::from(!cfg!(debug_assertions));
+        assert!(0 < rooted && rooted < whole + inlined, "{rooted}, {whole}");
     });
 }
 

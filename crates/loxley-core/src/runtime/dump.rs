@@ -18,6 +18,7 @@
 //! Checked by `tests/runtime_dump.rs` and `loxley/tests/runtime_dump.rs`.
 
 mod frames;
+mod root;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,11 +28,12 @@ use std::slice;
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-pub use frames::Frame;
+pub use frames::{Backtrace, BacktraceFrame, BacktraceSymbol};
+pub use root::Root;
 
 use super::Handle;
 use super::handle::Inner;
-use crate::budget::poll_proceed;
+use crate::budget::{self, poll_proceed};
 use crate::primitive::{Arc, Mutex, thread};
 use crate::task::{Id, TaskRef, WakerSlot};
 use crate::trace::{self, Leaf};
@@ -295,7 +297,7 @@ impl Dump {
 
 impl Tasks {
     /// Each of them.
-    pub fn iter(&self) -> slice::Iter<'_, Task> {
+    pub fn iter(&self) -> impl Iterator<Item = &Task> {
         self.0.iter()
     }
 
@@ -315,7 +317,7 @@ impl<'a> IntoIterator for &'a Tasks {
     type IntoIter = slice::Iter<'a, Task>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.iter()
+        self.0.iter()
     }
 }
 
@@ -358,6 +360,58 @@ impl Task {
 }
 
 impl Trace {
+    /// Runs `f`, the poll of a future, to find out what that waits for.
+    ///
+    /// What of this runtime `f` comes to does nothing, wakes its task and says `Pending`. So poll the future once more in the
+    /// ordinary way: who only captures makes no progress, and is polled again and again. The backtraces end at the poll of the
+    /// task, or at a [`Trace::root`]. A capture inside another, or inside a dump, is told of its own part.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::{Future, poll_fn};
+    /// use std::pin::pin;
+    /// use std::task::Poll;
+    /// use loxley_core::runtime::{Runtime, dump::Trace};
+    /// use loxley_core::task::yield_now;
+    /// use loxley_core::time::Sleep;
+    ///
+    /// let trace = Runtime::new()?.block_on(Trace::root(async {
+    ///     let mut work = pin!(async { Sleep::after(std::time::Duration::from_millis(1)).await });
+    ///     let (polled, trace) =
+    ///         poll_fn(|cx| Poll::Ready(Trace::capture(|| work.as_mut().poll(cx)))).await;
+    ///     assert!(polled.is_pending());
+    ///     work.await;
+    ///     trace
+    /// }));
+    /// assert_eq!(trace.waits()[0].resource(), "a timer");
+    /// assert_eq!(trace.resolve_backtraces().len(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn capture<F, R>(f: F) -> (R, Trace)
+    where
+        F: FnOnce() -> R,
+    {
+        let around = trace::take();
+        trace::allow_stacks();
+        let result = budget::with_units(budget::TRACED, f);
+        let found = trace::take();
+        trace::resume(around);
+        let trace = Trace {
+            waits: found.into_iter().map(Wait).collect(),
+            unanswered: false,
+        };
+        (result, trace)
+    }
+
+    /// The functions that lead to each of [`Trace::waits`].
+    ///
+    /// Finding their names takes long at the first time, when the program's debug information is read: do it where that
+    /// delays nobody.
+    pub fn resolve_backtraces(&self) -> Vec<Backtrace> {
+        self.waits.iter().map(Wait::backtrace).collect()
+    }
+
     /// Each thing that the task waits for.
     pub fn waits(&self) -> &[Wait] {
         &self.waits
@@ -392,9 +446,8 @@ impl Wait {
     /// waits in one dump.
     ///
     /// Finding their names takes long at the first time, when the program's debug information is read.
-    pub fn frames(&self) -> Vec<Frame> {
-        let stack = self.0.stack.as_deref();
-        stack.map(frames::of_poll).unwrap_or_default()
+    pub fn backtrace(&self) -> Backtrace {
+        frames::of_poll(self.0.stack.as_deref())
     }
 }
 
@@ -465,7 +518,7 @@ impl fmt::Display for Trace {
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {}", self.resource(), self.place())?;
-        for frame in self.frames() {
+        for frame in self.backtrace().frames() {
             write!(f, "\n        {frame}")?;
         }
         Ok(())
