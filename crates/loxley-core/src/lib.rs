@@ -81,7 +81,7 @@ pub mod coop {
 
 /// Descriptors in a worker's poller.
 pub mod io {
-    pub use crate::poller::{Direction, Interest, Ready, ReadyEvent, is_shutdown_error};
+    pub use crate::poller::{Direction, Interest, Ready, ReadyEvent};
     pub use crate::runtime::Source;
 }
 
@@ -95,6 +95,7 @@ pub mod time {
 /// What the `loxley` crate shares with this one; no part of the API.
 #[doc(hidden)]
 pub mod shared {
+    pub use crate::poller::shut_down;
     pub use crate::random::below as random_below;
     pub use crate::runtime::may_block;
     pub use crate::task::WakerSlot;

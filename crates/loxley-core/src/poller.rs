@@ -66,7 +66,7 @@ use crate::primitive::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::primitive::{Arc, Mutex, MutexGuard, OnceLock, Process, Weak};
 use crate::task::WakeList;
 
-pub use error::is_shutdown_error;
+pub use error::{is_rt_shutdown_err, shut_down};
 pub use interest::{Direction, Interest, Ready};
 #[cfg(loxley_fuzz)]
 pub use readiness::Readiness;

@@ -27,6 +27,7 @@ use std::future::Future;
 use std::time::Duration;
 
 pub use crate::monitor::{LongPoll, LongPollKind};
+pub use crate::poller::is_rt_shutdown_err;
 pub use crate::task::{TaskMeta, TaskPanic};
 pub use blocking::block_in_place;
 pub use builder::Builder;
@@ -96,8 +97,9 @@ impl Drop for Hold {
 ///
 /// A process forked after the start has the runtime's memory and none of its threads. In the child every use of the
 /// runtime panics and says so, its sockets answer with errors, and dropping it leaves everything as it is: the epoll is the
-/// parent's too. The parent goes on undisturbed, and the child may build a runtime of its own. A fork inside a task must
-/// end with `exec` or `exit`; a child that returns into the runtime's loop is aborted.
+/// parent's too. The parent goes on undisturbed. A runtime of the child's own is no way out either: it may lose wakes, because
+/// locks of the parent's threads were copied as they were. A fork inside a task must end with `exec` or `exit`; a child that
+/// returns into the runtime's loop is aborted.
 ///
 /// # Examples
 ///
@@ -251,27 +253,36 @@ where
     })
 }
 
-/// Which worker this thread is, as [`RuntimeMetrics`] counts them: from 0 to
-/// [`RuntimeMetrics::num_workers`] less one.
+/// Which worker of its runtime this thread is, counted from 0 as [`RuntimeMetrics`] does; `None` if it is none.
 ///
-/// `None` where no tasks are driven: on threads of `spawn_blocking`, on those that are no runtime's, and on one that waits
-/// in `block_on` of a multi-thread runtime. On a current-thread runtime tasks have 0, and so has the future of `block_on`
-/// once it has waited for the first time: only then its thread becomes the worker. A task may be polled by another worker
-/// after each `.await`. A thread that stands in for a stuck worker has that one's number.
+/// A thread that stands in for a worker that blocks has that worker's number, so two may have the same. On a
+/// current-thread runtime whoever drives it, or would as nobody else does, is worker 0. The thread of `block_on` on a
+/// multi-thread runtime is no worker, nor is one of `spawn_blocking`. A task may find another number after each `.await`.
 ///
 /// # Examples
 ///
 /// ```
 /// use loxley_core::runtime::{Builder, worker_index};
 ///
-/// let runtime = Builder::new_multi_thread().worker_threads(2).build()?;
-/// let task = runtime.spawn(async { worker_index() });
-/// assert!(runtime.block_on(task).unwrap().is_some_and(|index| index < 2));
-/// assert_eq!(worker_index(), None);
+/// let runtime = Builder::new_multi_thread().worker_threads(3).build()?;
+/// let worker = runtime.block_on(runtime.spawn(async { worker_index() })).unwrap();
+/// assert!(worker.is_some_and(|worker| worker < 3));
+/// assert_eq!(runtime.block_on(async { worker_index() }), None);
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[must_use]
 pub fn worker_index() -> Option<usize> {
-    worker::with_any_current(|worker| worker.map(Worker::station_index))
+    let seated = worker::with_any_current(|worker| worker.map(Worker::station_index));
+    seated.or_else(|| {
+        // The first poll of a root comes before its thread sits down.
+        let undriven = |handle: &Handle| {
+            let seat = handle.inner.scheduler.seat(0);
+            handle.inner.is_current_thread() && seat.watch.thread().is_none()
+        };
+        let is_first =
+            context::entered().is_driving() && context::with_handle(undriven) == Ok(true);
+        is_first.then_some(0)
+    })
 }
 
 /// True unless this thread drives async tasks, which blocking it would stop.

@@ -16,11 +16,11 @@ use std::time::{Duration, Instant};
 use gate::Gate;
 use loxley_core::io::Source;
 use loxley_core::runtime::{
-    Builder, HistogramConfiguration, LogHistogram, Runtime, RuntimeMetrics,
+    Builder, HistogramConfiguration, LogHistogram, Runtime, RuntimeMetrics, worker_index,
 };
 use loxley_core::task::yield_now;
 use loxley_core::time::Sleep;
-use loxley_core::{coop, spawn};
+use loxley_core::{block_in_place, coop, spawn, spawn_blocking};
 use until::until;
 use watch::watched;
 
@@ -70,6 +70,66 @@ fn what_comes_from_outside_is_scheduled_remotely_and_nothing_else() {
             assert!((3..=4).contains(&local), "{local}");
         }
     });
+}
+
+#[test]
+fn a_stand_in_has_the_number_of_the_worker_it_stands_in_for() {
+    watched(|| {
+        let runtime = workers(1);
+        let task = runtime.spawn(async {
+            let (answer, answered) = channel();
+            let other = spawn(async move { answer.send(worker_index()).unwrap() });
+            // Nobody but a stand-in can answer.
+            let of_other = block_in_place(|| answered.recv().unwrap());
+            other.await.unwrap();
+            (of_other, block_in_place(worker_index), worker_index())
+        });
+        let indices = runtime.block_on(task).unwrap();
+        assert_eq!(indices, (Some(0), Some(0), Some(0)));
+    });
+}
+
+#[test]
+fn whoever_drives_a_current_thread_runtime_is_its_worker() {
+    watched(|| {
+        let runtime = current();
+        runtime.block_on(async {
+            assert_eq!(worker_index(), Some(0), "from the first poll on");
+            yield_now().await;
+            assert_eq!(worker_index(), Some(0));
+            assert_eq!(spawn(async { worker_index() }).await.unwrap(), Some(0));
+            let index = spawn_blocking(worker_index).await.unwrap();
+            assert_eq!(index, None);
+        });
+        let gate = Gate::default();
+        let (drives, driven) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                runtime.block_on(async {
+                    // A task runs: this thread has sat down.
+                    spawn(async move { drives.send(()).unwrap() });
+                    gate.clone().await;
+                });
+            });
+            driven.recv().unwrap();
+            let index = runtime.block_on(async { worker_index() });
+            gate.open();
+            assert_eq!(index, None, "somebody else drives");
+        });
+    });
+}
+
+#[test]
+#[expect(deprecated, reason = "that is what is checked")]
+fn the_old_name_of_a_counter_counts_the_same() {
+    let runtime = current();
+    let task = runtime.spawn(std::future::pending::<()>());
+    let metrics = runtime.metrics();
+    assert_eq!(
+        (metrics.num_alive_tasks(), metrics.active_tasks_count()),
+        (1, 1)
+    );
+    drop(task);
 }
 
 #[test]

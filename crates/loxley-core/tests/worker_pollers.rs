@@ -13,8 +13,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::Poll;
 use std::time::Duration;
 
-use loxley_core::io::{Direction, Interest, Source, is_shutdown_error};
-use loxley_core::runtime::{Builder, Runtime};
+use loxley_core::io::{Direction, Interest, Source};
+use loxley_core::runtime::{Builder, Runtime, is_rt_shutdown_err};
 use loxley_core::spawn;
 use loxley_core::task::{JoinHandle, yield_now};
 use loxley_core::time::Sleep;
@@ -417,12 +417,12 @@ fn a_source_that_outlives_its_runtime_answers_with_an_error() {
             drop(runtime);
             other.block_on(task).unwrap()
         };
-        assert!(is_shutdown_error(&waiting.unwrap_err()));
+        assert!(is_rt_shutdown_err(&waiting.unwrap_err()));
         let other = workers(1);
         let late = other.block_on(source.ready(Interest::READABLE));
-        assert!(is_shutdown_error(&late.unwrap_err()));
+        assert!(is_rt_shutdown_err(&late.unwrap_err()));
         let tried = source.try_io(Interest::WRITABLE, |mut io| io.write(&[1]));
-        assert!(is_shutdown_error(&tried.unwrap_err()));
+        assert!(is_rt_shutdown_err(&tried.unwrap_err()));
         drop((near, source));
     });
 }

@@ -32,6 +32,8 @@ pub use self::read_dir::{DirEntry, ReadDir, read_dir};
 #[doc(no_inline)]
 pub use std::fs::FileTimes;
 
+use loxley_core::shared::shut_down;
+
 use crate::task::spawn_blocking;
 
 /// Does one blocking call on the pool.
@@ -42,8 +44,7 @@ where
 {
     match spawn_blocking(f).await {
         Ok(result) => result,
-        Err(_) => Err(io::Error::other(
-            "the background task failed: its runtime was shut down",
-        )),
+        Err(error) if error.is_cancelled() => Err(shut_down()),
+        Err(error) => Err(io::Error::other(error)),
     }
 }

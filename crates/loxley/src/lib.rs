@@ -89,13 +89,13 @@
 //! | `process` | the module `process`; with it `io-util` and `signal` |
 //! | `signal` | the module `signal` |
 //! | `stream` | the module `stream`, and what implements `Stream` |
-//! | `sync` | the module `sync` |
+//! | `sync` | the module `sync`; with it `time` |
 //! | `time` | the module `time` |
 //! | `rt`, `rt-multi-thread`, `parking_lot` | nothing: the runtime is always there, and parking_lot is what it uses |
 //! | | *not in `full`:* |
-//! | `hyper` | the module `hyper`: adapters that let hyper run here |
+//! | `hyper` | the module `hyper`: adapters that let hyper run here; with it `time` |
 //! | `stall-backtrace` | Linux: the event of a long poll says which functions the thread was in |
-//! | `test-util` | `time::pause`, `advance` and `resume`, `Builder::start_paused` |
+//! | `test-util` | `time::pause`, `advance` and `resume`, `Builder::start_paused`; with it `sync` |
 //! | `tokio-io` | real tokio's `AsyncRead` and its kin for our streams, and the adapter `compat::Tokio` |
 //! | `tracing` | long polls as events of the `tracing` crate |
 //!
@@ -131,15 +131,14 @@ pub mod runtime {
     //! counts what its workers do.
 
     #[doc(inline)]
-    pub use loxley_core::io::is_shutdown_error as is_rt_shutdown_err;
-    #[doc(inline)]
     pub use loxley_core::runtime::dump;
     #[doc(inline)]
     pub use loxley_core::runtime::{
         Builder, Dump, EnterGuard, Handle, HistogramConfiguration, Id,
         InvalidHistogramConfiguration, LocalOptions, LocalRuntime, LogHistogram,
         LogHistogramBuilder, LongPoll, LongPollKind, RngSeed, Runtime, RuntimeFlavor,
-        RuntimeMetrics, TaskMeta, TaskPanic, TryCurrentError, UnhandledPanic, worker_index,
+        RuntimeMetrics, TaskMeta, TaskPanic, TryCurrentError, UnhandledPanic, is_rt_shutdown_err,
+        worker_index,
     };
 }
 

@@ -19,6 +19,8 @@ pub mod unix;
 
 use std::io;
 
+use loxley_core::shared::shut_down;
+
 pub use self::notifier::{Notifications, Notifier, notifier};
 
 /// Waits until somebody presses Ctrl-C: for the next SIGINT.
@@ -53,6 +55,6 @@ pub async fn ctrl_c() -> io::Result<()> {
     let mut interrupts = unix::signal(unix::SignalKind::interrupt())?;
     match interrupts.recv().await {
         Some(()) => Ok(()),
-        None => Err(io::Error::other("the runtime has shut down")),
+        None => Err(shut_down()),
     }
 }

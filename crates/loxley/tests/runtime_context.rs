@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use loxley::io::{AsyncReadExt, AsyncWriteExt};
 use loxley::net::{TcpListener, TcpStream};
-use loxley::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
+use loxley::runtime::{Builder, Handle, Runtime, RuntimeFlavor, is_rt_shutdown_err};
 use loxley::task::{JoinError, JoinHandle, block_in_place, spawn_blocking, yield_now};
 
 fn multi(workers: usize) -> Runtime {
@@ -73,6 +73,28 @@ fn two_runtimes_in_one_process_do_not_mix() {
         1,
         "one does not need the other"
     );
+}
+
+#[test]
+fn who_needs_a_runtime_that_is_gone_is_told_so() {
+    use std::task::{Context, Poll, Waker};
+    let (gone, alive) = (multi(1), current());
+    let listener = gone.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let handle = gone.handle().clone();
+    drop(gone);
+    let error = alive.block_on(listener.accept()).unwrap_err();
+    assert!(is_rt_shutdown_err(&error), "{error}");
+    drop(listener);
+    let error = alive.block_on(TcpStream::connect(address)).unwrap_err();
+    assert!(!is_rt_shutdown_err(&error), "{error}");
+
+    let _guard = handle.enter();
+    let reading = std::pin::pin!(loxley::fs::read("."));
+    match reading.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Err(error)) => assert!(is_rt_shutdown_err(&error), "{error}"),
+        other => panic!("the pool is closed, but {other:?}"),
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ struct ShutDown;
 
 impl fmt::Display for ShutDown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the runtime that drove this resource has been shut down")
+        f.write_str("the runtime that this needs has been shut down")
     }
 }
 
@@ -32,9 +32,29 @@ pub fn forked() -> io::Error {
 
 /// True if an operation failed because the runtime that drove its resource has been shut down.
 ///
-/// Such a resource never works again; make a new one inside a runtime that is alive.
+/// Such a resource never works again; make a new one inside a runtime that is alive. Sockets, descriptors, files, standard
+/// streams, children and signals answer so.
+///
+/// # Examples
+///
+/// ```
+/// use loxley_core::io::{Interest, Source};
+/// use loxley_core::runtime::{Runtime, is_rt_shutdown_err};
+///
+/// let (gone, alive) = (Runtime::new()?, Runtime::new()?);
+/// let (near, _far) = std::os::unix::net::UnixStream::pair()?;
+/// near.set_nonblocking(true)?;
+/// let source = {
+///     let _guard = gone.enter();
+///     Source::new(near)?
+/// };
+/// drop(gone);
+/// let error = alive.block_on(source.ready(Interest::READABLE)).unwrap_err();
+/// assert!(is_rt_shutdown_err(&error));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use]
-pub fn is_shutdown_error(error: &io::Error) -> bool {
+pub fn is_rt_shutdown_err(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<ShutDown>())
 }
 
@@ -73,6 +93,6 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(error.to_string().starts_with("could not open a door: "));
         assert!(error.get_ref().unwrap().source().is_some());
-        assert!(!is_shutdown_error(&error) && is_shutdown_error(&shut_down()));
+        assert!(!is_rt_shutdown_err(&error) && is_rt_shutdown_err(&shut_down()));
     }
 }

@@ -523,10 +523,10 @@ fn after_the_end_everybody_is_woken_and_finds_an_error() {
         for source in [&source, &idle, &late] {
             expect_end(source, &mut cx);
         }
-        assert!(is_shutdown_error(&error) && error.kind() == io::ErrorKind::Other);
+        assert!(is_rt_shutdown_err(&error) && error.kind() == io::ErrorKind::Other);
         assert!(error.to_string().contains("has been shut down"));
         let polled = poller.try_poll(Timeout::Never, &mut wakes);
-        assert!(is_shutdown_error(&polled.unwrap().unwrap_err()));
+        assert!(is_rt_shutdown_err(&polled.unwrap().unwrap_err()));
         source.deregister().unwrap();
         assert_eq!(poller.registrations(), 0);
     });
@@ -534,14 +534,14 @@ fn after_the_end_everybody_is_woken_and_finds_an_error() {
 
 fn expect_end(source: &Registration, cx: &mut Context<'_>) {
     let error = source.try_io(Interest::READABLE, || Ok(())).unwrap_err();
-    assert!(is_shutdown_error(&error));
+    assert!(is_rt_shutdown_err(&error));
     let polled = source.poll_io(cx, Direction::Write, || Ok(()));
-    assert!(matches!(polled, Poll::Ready(Err(error)) if is_shutdown_error(&error)));
+    assert!(matches!(polled, Poll::Ready(Err(error)) if is_rt_shutdown_err(&error)));
     let polled = source.poll_write_ready(cx);
-    assert!(matches!(polled, Poll::Ready(Err(error)) if is_shutdown_error(&error)));
+    assert!(matches!(polled, Poll::Ready(Err(error)) if is_rt_shutdown_err(&error)));
     let mut io = pin!(source.async_io(Interest::WRITABLE, || Ok(())));
     let polled = Pin::as_mut(&mut io).poll(cx);
-    assert!(matches!(polled, Poll::Ready(Err(error)) if is_shutdown_error(&error)));
+    assert!(matches!(polled, Poll::Ready(Err(error)) if is_rt_shutdown_err(&error)));
 }
 
 #[test]

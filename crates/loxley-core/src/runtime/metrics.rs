@@ -48,6 +48,12 @@ impl RuntimeMetrics {
         self.spawned_tasks_count().saturating_sub(completed) as usize
     }
 
+    /// The old name of [`RuntimeMetrics::num_alive_tasks`].
+    #[deprecated = "renamed to `num_alive_tasks`"]
+    pub fn active_tasks_count(&self) -> usize {
+        self.num_alive_tasks()
+    }
+
     /// Tasks spawned since the start.
     pub fn spawned_tasks_count(&self) -> u64 {
         let (outside, _) = self.handle.inner.scheduler.outside_counts();

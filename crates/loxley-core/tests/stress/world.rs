@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::thread;
 
-use loxley_core::io::is_shutdown_error;
+use loxley_core::runtime::is_rt_shutdown_err;
 use loxley_core::task::AbortHandle;
 
 use crate::gate::Gate;
@@ -190,7 +190,7 @@ impl World {
         if let Err(error) = result {
             let ending = self.ending.load(Ordering::SeqCst);
             assert!(
-                ending || is_shutdown_error(&error),
+                ending || is_rt_shutdown_err(&error),
                 "a socket failed: {error:?}"
             );
         }

@@ -12,8 +12,10 @@
 use std::io::{self, Read, Write};
 use std::task::{Context, Poll, ready};
 
+use loxley_core::shared::shut_down;
+
 use super::ReadBuf;
-use super::job::{Job, MAX_BUF, gone};
+use super::job::{Job, MAX_BUF};
 
 /// Where reads of a stream run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +71,7 @@ impl<T: Send + 'static> Blocking<T> {
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<usize>>> {
         let State::Busy(job) = &self.state else {
             return match self.state {
-                State::Gone => Poll::Ready(Err(gone())),
+                State::Gone => Poll::Ready(Err(shut_down())),
                 _ => Poll::Ready(Ok(None)),
             };
         };
@@ -118,7 +120,7 @@ impl<T: Read + Send + 'static> Blocking<T> {
         loop {
             let finished = ready!(self.poll_idle(cx))?;
             let State::Idle(_, buffer) = &mut self.state else {
-                return Poll::Ready(Err(gone()));
+                return Poll::Ready(Err(shut_down()));
             };
             let len = buffer.rest().len().min(buf.remaining());
             buf.put_slice(&buffer.rest()[..len]);

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use loxley_core::shared::shut_down;
 use parking_lot::Mutex;
 
 use crate::task::spawn_blocking;
@@ -18,7 +19,7 @@ pub(crate) struct Job<T>(Arc<Mutex<Progress<T>>>);
 #[derive(Debug)]
 enum Progress<T> {
     Running(Option<Waker>),
-    /// `None`: it never ran, or it panicked.
+    /// `None`: it never ran, since the pool has closed.
     Done(Option<T>),
 }
 
@@ -59,15 +60,10 @@ impl<T: Send + 'static> Job<T> {
             Progress::Done(result) => {
                 let result = result.take();
                 drop(progress);
-                Poll::Ready(result.ok_or_else(gone))
+                Poll::Ready(result.ok_or_else(shut_down))
             }
         }
     }
-}
-
-/// What the side that waits is told of a job that never ran.
-pub(super) fn gone() -> io::Error {
-    io::Error::other("the background task failed: its runtime was shut down, or it panicked")
 }
 
 /// The thread's side of a [`Job`]; dropped without a result, it says so.

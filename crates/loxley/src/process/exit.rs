@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 #[cfg(target_os = "linux")]
 use loxley_core::io::Source;
+use loxley_core::shared::shut_down;
 
 use crate::signal::unix::{Signal, SignalKind, signal};
 
@@ -57,8 +58,7 @@ impl Exit {
                 }
                 Exit::Signal(signal) => {
                     if ready!(signal.poll_recv(cx)).is_none() {
-                        let message = "the runtime has shut down";
-                        return Poll::Ready(Err(io::Error::other(message)));
+                        return Poll::Ready(Err(shut_down()));
                     }
                 }
             }

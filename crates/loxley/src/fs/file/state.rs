@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use loxley_core::shared::shut_down;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::io::{ReadBuf, retry};
@@ -327,11 +328,10 @@ impl Drop for Job {
         if self.std.is_none() {
             return;
         }
-        let gone = || io::Error::other("the background task failed: its runtime was shut down");
         self.finish(|state| match state.busy {
-            Busy::Reading => state.found = Some(Err(gone())),
-            Busy::Seeking => state.sought = Some(Err(gone())),
-            Busy::Writing | Busy::No => state.error = Some(gone()),
+            Busy::Reading => state.found = Some(Err(shut_down())),
+            Busy::Seeking => state.sought = Some(Err(shut_down())),
+            Busy::Writing | Busy::No => state.error = Some(shut_down()),
         });
     }
 }
