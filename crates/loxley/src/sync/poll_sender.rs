@@ -125,7 +125,9 @@ impl<T: Send + 'static> PollSender<T> {
             _ => Err(PollSendError(None)),
         })
     }
+}
 
+impl<T> PollSender<T> {
     /// Sends a message to the place that was reserved.
     ///
     /// # Errors
