@@ -24,7 +24,7 @@
     feature = "loxley",
     expect(
         clippy::duplicate_mod,
-        reason = "the workloads of `rows::sync` are one program against two libraries"
+        reason = "the workloads of `rows::sync` and `rows::fs` are one program against two libraries"
     )
 )]
 

@@ -4,6 +4,7 @@
 
 pub mod channels;
 pub mod echo;
+pub mod fs;
 pub mod http;
 pub mod memory;
 pub mod rescue;
@@ -25,6 +26,7 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
         timers::ROWS,
         wake::ROWS,
         memory::ROWS,
+        fs::ROWS,
         echo::ROWS,
         http::ROWS,
     ]
@@ -68,6 +70,7 @@ mod row_table {
             timers::ROWS,
             wake::ROWS,
             memory::ROWS,
+            fs::ROWS,
         ];
         for row in families.into_iter().flatten() {
             for (runtime, form) in row.forms {
