@@ -375,6 +375,22 @@ async fn the_deadline_closes_every_attempt_still_open_and_names_them() {
     assert_eq!(io::Error::from(error).kind(), ErrorKind::TimedOut);
 }
 
+#[loxley::test(start_paused = true)]
+async fn no_time_at_all_is_enough_for_one_attempt() {
+    let network = Network::of(&[("[fd00::1]:80", Silent), ("10.0.0.1:80", Silent)]);
+    let connector = Connector::new()
+        .resolver(Arc::clone(&network))
+        .deadline(Duration::ZERO);
+    let error = network.connect_by(&connector).await.unwrap_err();
+    assert!(error.is_timeout());
+    assert_eq!(error.attempts().len(), 1);
+    assert_eq!(
+        error.to_string(),
+        "connecting to host.example:80: the deadline of 0ns passed with 1 attempt open, 0 attempts failed"
+    );
+    assert_eq!((network.now(), network.open()), (0, 0));
+}
+
 /// C26, with real sockets: the peer sees the end.
 #[loxley::test]
 async fn a_dropped_connect_closes_its_sockets() {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::process::Stdio;
 
 use loxley::io::AsyncReadExt;
+use loxley::net::connect::{Connector, Phase};
 use loxley::net::unix::pipe;
 use loxley::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use loxley::process::Command;
@@ -40,6 +41,11 @@ async fn too_many_open_files_are_an_error_and_the_next_accept_works() {
     let full = Some(rustix::io::Errno::MFILE.raw_os_error());
     let address = listener.local_addr().unwrap();
     assert_eq!(number(TcpStream::connect(address).await.unwrap_err()), full);
+    let connector = Connector::new();
+    let error = connector.connect("127.0.0.1", address.port()).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.phase(), Phase::Connect);
+    assert_eq!(error.last_error().unwrap().raw_os_error(), full);
     assert_eq!(number(UdpSocket::bind(address).await.unwrap_err()), full);
     assert_eq!(number(UnixStream::pair().unwrap_err()), full);
     assert_eq!(number(pipe::pipe().unwrap_err()), full);
