@@ -14,7 +14,7 @@ use super::bells::Bells;
 /// They run inside the task that waits, so they may borrow and need not be [`Send`]; they make progress only while
 /// [`AsCompleted::next`] is awaited. Each has a waker of its own: a wake of one polls that one alone. What should run on
 /// other workers, or while the task does something else, belongs into a [`JoinSet`](super::JoinSet) or into
-/// [`map_concurrent`](super::map_concurrent).
+/// [`map_concurrent`](super::map_concurrent()).
 ///
 /// ```
 /// # loxley::runtime::Runtime::new().unwrap().block_on(async {
