@@ -204,10 +204,12 @@ fn the_latency_of_a_poll_is_told_to_both_hooks_alike_and_to_no_other() {
             });
             let id = task.id();
             runtime.block_on(task).unwrap();
-            let ended = |(call, of, _): &(Call, Id, _)| *call == Call::Terminate && *of == id;
-            until(|| seen.lock().unwrap().iter().any(ended));
+            // Another worker may begin the second poll, and end the task, before the hook after the first one runs.
+            let last = |(call, of, _): &&(Call, Id, _)| {
+                matches!(call, Call::After | Call::Terminate) && *of == id
+            };
+            until(|| seen.lock().unwrap().iter().filter(last).count() == 3);
             let seen = seen.lock().unwrap();
-            // Sorted: another worker may begin the second poll before the hook after the first one runs.
             let latencies = |call: Call| {
                 let told = seen.iter().filter(|(of, _, _)| *of == call);
                 let mut told: Vec<_> = told.map(|(_, _, latency)| *latency).collect();
