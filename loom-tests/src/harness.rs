@@ -67,6 +67,18 @@ pub fn check<F: Fn() + Send + Sync + 'static>(bound: Bound, model: F) {
     }
 }
 
+/// Explores a model that takes minutes, in the long form alone; a smaller one beside it is explored by both.
+///
+/// # Panics
+///
+/// As [`check`] does.
+pub fn check_long<F: Fn() + Send + Sync + 'static>(bound: Bound, model: F) {
+    if env::var_os("LOXLEY_LONG").is_some() {
+        return check(bound, model);
+    }
+    say(&format!("model {}: left to the long form", name_of::<F>()));
+}
+
 /// Explores a twin until loom finds what is wrong with it; `complaint` is a part of what it then says.
 ///
 /// The twin runs in a process of its own, which ends where it fails. Without `twin` the step is missing in the

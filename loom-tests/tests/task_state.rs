@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use loom::thread;
-use loom_tests::{FULL, Pool, Tracked, Twin, check, must_fail};
+use loom_tests::{FULL, Pool, Tracked, Twin, check, check_long, must_fail};
 use loxley_core::doors::Mutex;
 use loxley_core::doors::atomic::{AtomicUsize, Ordering};
 use loxley_core::doors::fault::How;
@@ -63,6 +63,12 @@ impl Waiting {
         })
     }
 
+    /// This thread arrives, then wakes.
+    fn arrive(&self) {
+        self.arrived.fetch_add(1, Ordering::Relaxed);
+        self.waker.wake_by_ref();
+    }
+
     /// Runs the task to its end, and looks whether anything is left.
     fn finish(self, threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
         drop(self.waker);
@@ -83,8 +89,25 @@ fn one_wake_against_a_poll(by_value: bool) {
     task.finish([arrival]);
 }
 
-/// What the task waits for is asked for while it comes: the traced poll may take the place of the one that the wake asked for.
+/// What the task waits for is asked for, and it is woken during the poll that finds out.
+fn a_wake_against_a_traced_poll() {
+    let task = waiting(1);
+    task.pool.trace();
+    let arrival = task.arrival(false);
+    task.finish([arrival]);
+}
+
+/// It is asked for while a wake comes: the traced poll may take the place of the one that the wake asked for.
 fn a_trace_against_a_wake() {
+    let task = waiting(1);
+    let pool = task.pool.clone();
+    let tracer = thread::spawn(move || pool.trace());
+    task.arrive();
+    task.finish([tracer]);
+}
+
+/// Both, and the poll, at the same time.
+fn a_trace_against_a_wake_and_a_poll() {
     let task = waiting(1);
     let pool = task.pool.clone();
     let tracer = thread::spawn(move || pool.trace());
@@ -93,8 +116,18 @@ fn a_trace_against_a_wake() {
 }
 
 #[test]
+fn a_traced_poll_takes_no_wake_away() {
+    check(2, || a_wake_against_a_traced_poll());
+}
+
+#[test]
 fn a_trace_takes_no_wake_away() {
     check(2, || a_trace_against_a_wake());
+}
+
+#[test]
+fn a_trace_takes_no_wake_of_another_thread_away() {
+    check_long(2, || a_trace_against_a_wake_and_a_poll());
 }
 
 #[test]
@@ -107,7 +140,15 @@ fn a_wake_by_value_is_never_lost() {
     check(2, || one_wake_against_a_poll(true));
 }
 
+/// Of two wakers one is on the thread that polls.
 fn two_wakes() {
+    let task = waiting(2);
+    let arrival = task.arrival(true);
+    task.arrive();
+    task.finish([arrival]);
+}
+
+fn two_wakes_elsewhere() {
     let task = waiting(2);
     let arrivals = [task.arrival(false), task.arrival(true)];
     task.finish(arrivals);
@@ -115,11 +156,32 @@ fn two_wakes() {
 
 #[test]
 fn a_poll_sees_what_every_waker_wrote() {
-    check(2, || two_wakes());
+    check(3, || two_wakes());
 }
 
-/// The task is woken and aborted while it runs; it completes or is cancelled, and drops what it held once.
+#[test]
+fn a_poll_sees_what_every_waker_elsewhere_wrote() {
+    check_long(2, || two_wakes_elsewhere());
+}
+
+/// The task is aborted while it is woken or runs; it completes or is cancelled, and drops what it held once.
+fn an_abort_against_a_poll() {
+    let task = waiting(1);
+    let abort = task.handle.abort_handle();
+    let aborting = thread::spawn(move || abort.abort());
+    task.arrive();
+    task.finish([aborting]);
+}
+
+/// The task is woken and aborted at the same time, and by then it may run.
 fn an_abort_and_a_wake() {
+    let task = waiting(1);
+    let arrival = task.arrival(true);
+    task.handle.abort();
+    task.finish([arrival]);
+}
+
+fn an_abort_and_a_wake_elsewhere() {
     let task = waiting(1);
     let arrival = task.arrival(true);
     let abort = task.handle.abort_handle();
@@ -129,7 +191,17 @@ fn an_abort_and_a_wake() {
 
 #[test]
 fn an_abort_ends_the_task_once() {
+    check(2, || an_abort_against_a_poll());
+}
+
+#[test]
+fn an_abort_and_a_wake_end_the_task_once() {
     check(2, || an_abort_and_a_wake());
+}
+
+#[test]
+fn an_abort_and_a_wake_elsewhere_end_the_task_once() {
+    check_long(2, || an_abort_and_a_wake_elsewhere());
 }
 
 /// A waker outlives everything else: its drop may be the one that frees the cell.
@@ -172,6 +244,18 @@ fn twin_a_start_that_does_not_look_at_the_wakers() {
 fn twin_a_transition_in_two_steps() {
     let twin = twin("fn update", "compare_exchange_weak", How::Split);
     must_fail(twin, "a cell is left", 2, || an_abort_and_a_wake());
+}
+
+#[test]
+fn twin_a_trace_in_two_steps() {
+    let twin = twin("fn update", "compare_exchange_weak", How::Split);
+    must_fail(twin, "deadlock", 2, || a_wake_against_a_traced_poll());
+}
+
+#[test]
+fn twin_a_poll_after_a_trace_that_does_not_look_at_the_wakers() {
+    let twin = twin("fn start", "fetch_add", How::Weaken);
+    must_fail(twin, "deadlock", 2, || a_wake_against_a_traced_poll());
 }
 
 #[test]

@@ -13,6 +13,8 @@ use crate::{
 pub(crate) struct Options {
     /// Write the checked-in list instead of comparing with it.
     pub(crate) bless: bool,
+    /// `loom`: the long form.
+    pub(crate) long: bool,
 }
 
 /// How a gate ended when it did not fail.

@@ -1,5 +1,7 @@
 //! `loom`: every protocol model, explored to the end with two preemptions.
 //!
+//! `cargo xtask loom --long` explores the models that take minutes, too, and all with three preemptions.
+//!
 //! Each model of `loom-tests` prints `model NAME: N executions, complete` (or `cut off`). A model that explored
 //! nothing, one that was cut off, a name printed twice, and a run without any model fail: each of them would
 //! otherwise look like a proof. So would a model that has shrunk without anybody noticing: one that explores less than
@@ -19,6 +21,11 @@ const RECORD: &str = "docs/proof/models.txt";
 pub(crate) fn gate(options: &Options) -> Outcome {
     let mut command = test()?;
     command.args(["--", "--nocapture"]).env("LOXLEY_SITES", "1");
+    if options.long {
+        command
+            .env("LOXLEY_LONG", "1")
+            .env("LOOM_MAX_PREEMPTIONS", "3");
+    }
     let text = collect(command, |line| {
         if !line.starts_with("site ") {
             eprintln!("{line}");
@@ -28,7 +35,7 @@ pub(crate) fn gate(options: &Options) -> Outcome {
     fs::write(&said, &text).map_err(|error| format!("cannot write {}: {error}", said.display()))?;
     let models = models(&text)?;
     if options.bless {
-        fs::write(root().join(RECORD), written(&models))
+        fs::write(root().join(RECORD), written(&models, &left(&text)))
             .map_err(|error| format!("cannot write {RECORD}: {error}"))?;
     } else {
         let shrunk = shrunk(&models, &record());
@@ -58,15 +65,28 @@ pub(crate) fn record() -> BTreeMap<String, u64> {
         .collect()
 }
 
-fn written(models: &[Model]) -> String {
-    let lines: BTreeSet<String> = models
-        .iter()
-        .map(|model| format!("{} {}\n", model.name, model.executions))
+/// `left`: what was left to the long form keeps the line that it has.
+fn written(models: &[Model], left: &[(String, u64)]) -> String {
+    let explored = models.iter().map(|model| (&model.name, model.executions));
+    let left = left.iter().map(|(name, executions)| (name, *executions));
+    let lines: BTreeSet<String> = explored
+        .chain(left)
+        .map(|(name, executions)| format!("{name} {executions}\n"))
         .collect();
     let head = "# Models and the executions that each explored, two preemptions; `cargo xtask loom --bless` writes it.\n";
     lines
         .into_iter()
         .fold(head.into(), |text, line| text + &line)
+}
+
+/// Models that said they are left to the long form, with what was written down of them.
+fn left(text: &str) -> Vec<(String, u64)> {
+    let record = record();
+    text.lines()
+        .filter_map(|line| line.strip_suffix(": left to the long form"))
+        .filter_map(|line| line.rsplit_once("model "))
+        .filter_map(|(_, name)| Some((name.to_owned(), *record.get(name)?)))
+        .collect()
 }
 
 /// Models that explore less than half of what they did.
@@ -175,7 +195,7 @@ mod tests {
         let models = models("model a: 40 executions, complete\nmodel b: 9 executions, complete");
         let models = models.unwrap();
         assert_eq!(
-            written(&models).lines().skip(1).collect::<Vec<_>>(),
+            written(&models, &[]).lines().skip(1).collect::<Vec<_>>(),
             ["a 40", "b 9"]
         );
         let record = |count| BTreeMap::from([("a".to_owned(), count)]);

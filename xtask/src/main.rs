@@ -105,6 +105,7 @@ fn plan(args: &[String]) -> Result<Plan, String> {
         match arg.as_str() {
             "-h" | "--help" | "help" => return Ok(Plan::Help),
             "--bless" => options.bless = true,
+            "--long" => options.long = true,
             "--skip" => {
                 let name = args.next().ok_or("--skip needs the name of a gate")?;
                 skip.push(known(name)?);
@@ -124,6 +125,9 @@ fn plan(args: &[String]) -> Result<Plan, String> {
                 .into(),
         );
     }
+    if options.long && gates != ["loom"] {
+        return Err("--long belongs to `loom` alone".into());
+    }
     Ok(Plan::Run { gates, options })
 }
 
@@ -137,7 +141,7 @@ fn known(name: &str) -> Result<&'static str, String> {
 
 fn usage() -> String {
     let mut text = String::from(
-        "usage: cargo xtask GATE... [--skip GATE]... [--bless]\n\n  \
+        "usage: cargo xtask GATE... [--skip GATE]... [--bless] [--long]\n\n  \
          check          all of the following, in this order\n",
     );
     for gate in GATES {
@@ -149,7 +153,7 @@ fn usage() -> String {
          fuzz [--seconds N] [TARGET]...\n                 the targets of fuzz/, each for N seconds (60)\n  \
          verification   writes docs/verification.md out of what all the others have left\n",
     );
-    text.push_str("\n  --skip GATE    leave that one out\n  --bless        (unsafe, counts, api, loom, replay) write the list, the record or the page instead of comparing\n");
+    text.push_str("\n  --skip GATE    leave that one out\n  --bless        (unsafe, counts, api, loom, replay) write the list, the record or the page instead of comparing\n  --long         (loom) the large models too, with three preemptions; hours\n");
     text
 }
 
@@ -186,6 +190,12 @@ mod tests {
         assert!(plan_of(&["unsafe", "counts", "--bless"]).is_err());
         assert!(plan_of(&["unsafe", "--bless"]).is_ok());
         assert!(plan_of(&["counts", "--bless"]).is_ok());
+    }
+
+    #[test]
+    fn only_the_models_have_a_long_form() {
+        assert!(plan_of(&["loom", "--long"]).is_ok());
+        assert!(plan_of(&["check", "--long"]).is_err());
     }
 
     #[test]
