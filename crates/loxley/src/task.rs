@@ -8,7 +8,7 @@
 //!
 //! Several at once: a [`JoinSet`] gives their outputs as they end, a [`JoinMap`] with a key, a [`JoinQueue`] in the order of
 //! their spawns; a [`TaskTracker`] waits until all have ended, and a [`TaskGroup`] cancels all when one fails.
-//! [`as_completed`] and [`map_concurrent()`] give the outputs of many futures.
+//! [`as_completed()`] and [`map_concurrent()`] give the outputs of many futures.
 
 mod abort_on_drop;
 mod as_completed;
