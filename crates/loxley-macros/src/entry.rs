@@ -126,14 +126,24 @@ fn write(function: Function, args: &Args, kind: Kind, home: TokenStream) -> Toke
 fn builder(krate: &TokenStream, args: &Args) -> TokenStream {
     let new = match args.flavor {
         Flavor::MultiThread => quote!(new_multi_thread()),
-        Flavor::CurrentThread => quote!(new_current_thread()),
+        Flavor::CurrentThread | Flavor::Local => quote!(new_current_thread()),
+    };
+    let build = match args.flavor {
+        Flavor::Local => {
+            quote!(build_local(#krate::runtime::LocalOptions::default()))
+        }
+        _ => quote!(build()),
     };
     let workers = args.worker_threads.map(|n| quote!(.worker_threads(#n)));
     let paused = args
         .start_paused
         .map(|paused| quote!(.start_paused(#paused)));
+    let panics = args.unhandled_panic.as_ref();
+    let panics = panics.map(|it| quote!(.unhandled_panic(#krate::runtime::UnhandledPanic::#it)));
+    let name = args.name.as_ref().map(|name| quote!(.name(#name)));
     quote! {
-        #krate::runtime::Builder::#new #workers #paused .enable_all().build().expect("the runtime could not be built")
+        #krate::runtime::Builder::#new #workers #paused #panics #name .enable_all()
+            .#build.expect("the runtime could not be built")
     }
 }
 
@@ -278,6 +288,22 @@ mod tests {
                 "needs `flavor = \"current_thread\"`",
                 "start_paused",
             ),
+            (
+                Main,
+                "flavor = \"local\", worker_threads = 2",
+                ok,
+                "needs `flavor = \"multi_thread\"`",
+                "worker_threads",
+            ),
+            (Main, "local", ok, "say `flavor = \"local\"`", "local"),
+            (
+                Main,
+                "unhandled_panic = \"abort\"",
+                ok,
+                "\"ignore\" or \"shutdown_runtime\"",
+                "\"abort\"",
+            ),
+            (Main, "name = 5", ok, "`name` is a string", "5"),
             (Test, "start_paused = 1", ok, "`true` or `false`", "1"),
             (Main, "crate = \"1\"", ok, "`crate` is a path", "\"1\""),
         ];
@@ -319,6 +345,20 @@ mod tests {
     fn a_test_may_start_with_its_clock_paused() {
         let test = expansion(Kind::Test, "start_paused = true", "async fn law() {}");
         assert!(test.contains(". start_paused (true)"), "{test}");
+    }
+
+    #[test]
+    fn a_local_runtime_is_built_by_a_door_of_its_own() {
+        let args = "flavor = \"local\", unhandled_panic = \"shutdown_runtime\", name = \"one\"";
+        let main = expansion(Kind::Main, args, "async fn main() {}");
+        for part in [
+            "Builder :: new_current_thread ()",
+            ". unhandled_panic (:: loxley :: runtime :: UnhandledPanic :: ShutdownRuntime)",
+            ". name (\"one\")",
+            ". build_local (:: loxley :: runtime :: LocalOptions :: default ())",
+        ] {
+            assert!(main.contains(part), "{part} is not in {main}");
+        }
     }
 
     #[test]

@@ -28,12 +28,14 @@ use crate::entry::Kind;
 ///
 /// | argument | values | default |
 /// |---|---|---|
-/// | `flavor` | `"multi_thread"`, `"current_thread"` | `"multi_thread"` |
+/// | `flavor` | `"multi_thread"`, `"current_thread"`, `"local"` | `"multi_thread"` |
 /// | `worker_threads` | a whole number, at least 1; only with `"multi_thread"` | one per core, or `LOXLEY_WORKER_THREADS`, or `TOKIO_WORKER_THREADS` |
-/// | `start_paused` | `true`, `false`; only with `"current_thread"` and the feature `test-util` | `false` |
+/// | `start_paused` | `true`, `false`; not with `"multi_thread"`, and only with the feature `test-util` | `false` |
+/// | `unhandled_panic` | `"ignore"`, `"shutdown_runtime"`: what the panic of a task does | `"ignore"` |
+/// | `name` | a string: what the runtime is called in reports | no name |
 /// | `crate` | the path under which `loxley` is known | its name in the manifest, mostly `"::loxley"` |
 ///
-/// I/O and time are enabled.
+/// I/O and time are enabled. `"local"` is a `LocalRuntime`: `spawn_local` works everywhere in it.
 ///
 /// # Panics
 ///

@@ -22,6 +22,30 @@ async fn a_test_may_ask_for_workers() {
     assert_eq!((flavor(), workers()), (RuntimeFlavor::MultiThread, 3));
 }
 
+#[loxley::test(flavor = "local", name = "robin")]
+async fn a_test_may_stay_on_its_thread() {
+    assert_eq!(flavor(), RuntimeFlavor::CurrentThread);
+    assert_eq!(Handle::current().name(), Some("robin"));
+    let five = std::rc::Rc::new(5);
+    let task = loxley::task::spawn_local(async move { *five });
+    assert_eq!(task.await.unwrap(), 5);
+}
+
+#[test]
+#[should_panic(expected = "on purpose")]
+fn main_may_end_with_its_first_panic() {
+    #[loxley::main(
+        flavor = "local",
+        unhandled_panic = "shutdown_runtime",
+        start_paused = true
+    )]
+    async fn main() {
+        loxley::spawn(async { panic!("on purpose") });
+        std::future::pending().await
+    }
+    main();
+}
+
 #[test]
 fn main_runs_on_many_threads() {
     #[loxley::main]

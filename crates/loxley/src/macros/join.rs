@@ -56,4 +56,7 @@ macro_rules! join {
     };
     (biased; $(,)?) => { async {}.await };
     () => { async {}.await };
+    ($($other:tt)*) => {
+        compile_error!("`join!` takes futures, with commas between them: `join!(a, b)`")
+    };
 }

@@ -224,10 +224,22 @@ macro_rules! select {
         } $($rest)*)
     };
 
+    // What fits nowhere: without these it would come in again at the last way in, and so for ever.
+    (@ { $($done:tt)* } else => $else:expr, $($rest:tt)+) => {
+        compile_error!("`else` is the last branch of `select!`, and there is one at most")
+    };
+    (@ { $($done:tt)* } $first:tt $($rest:tt)*) => {
+        compile_error!(concat!(
+            "`select!` cannot read the branch that begins with `", stringify!($first),
+            "`: it wants `pattern = future => handler`, and a comma after a handler that is no block"
+        ))
+    };
+
     // The ways in.
     () => {
-        compile_error!("select! requires at least one branch.")
+        compile_error!("`select!` wants at least one branch: `pattern = future => handler`")
     };
+    (biased; $(,)?) => { $crate::select!() };
     (biased; else => $else:expr $(,)?) => { $else };
     (else => $else:expr $(,)?) => { $else };
     (biased; $($branches:tt)+) => {

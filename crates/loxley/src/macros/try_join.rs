@@ -65,4 +65,7 @@ macro_rules! try_join {
     };
     (biased; $(,)?) => { async { $crate::macros::support::Ok(()) }.await };
     () => { async { $crate::macros::support::Ok(()) }.await };
+    ($($other:tt)*) => {
+        compile_error!("`try_join!` takes futures, with commas between them: `try_join!(a, b)`")
+    };
 }
