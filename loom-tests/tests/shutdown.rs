@@ -1,8 +1,8 @@
 //! The end of a runtime against everything else: H1 and H2 and rule 2 of `task/owned.rs`, E2 and E4 of
 //! `runtime/shutdown.rs`.
 //!
-//! - H1, E2 every home is closed: a spawn from now on is cancelled at once. The idle word is closed: who pushes into the
-//!   injector drops what is there.
+//! - H1, E2 every home is closed: a spawn from now on is cancelled at once. The idle word is closed: here, as after E5,
+//!   who pushes into the injector drops what is there. That it is left to the last sweep before is in `worker.rs`.
 //! - H2, E4 each worker cancels the idle tasks of all homes, and drops what is queued. A task that runs elsewhere is
 //!   cancelled when its poll ends.
 //! - rule 2 a home holds its scheduler alive until it is closed and empty: whoever takes the last cell out drops it as

@@ -52,7 +52,7 @@ fn start(scheduler: &Arc<Scheduler>, index: usize) -> thread::JoinHandle<()> {
         for home in scheduler.homes() {
             home.cancel_all();
         }
-        scheduler.drain_injector();
+        scheduler.end();
     })
 }
 

@@ -163,7 +163,7 @@ pub enum Announce {
     Nobody,
     /// Unpark the tenant of this station.
     Wake(usize),
-    /// The runtime is shutting down: what was pushed into the injector must be dropped by its pusher.
+    /// The runtime is shutting down: what was pushed into the injector is to be dropped.
     Closed,
 }
 

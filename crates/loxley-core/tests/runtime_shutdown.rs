@@ -702,6 +702,88 @@ fn futures_that_spawn_and_wake_when_dropped_do_no_harm() {
     }
 }
 
+/// Two tasks that share a lock, as the two ends of a connection do.
+#[derive(Default)]
+struct Pair {
+    lock: Mutex<()>,
+    wakers: Mutex<[Option<Waker>; 2]>,
+    drops: Drops,
+}
+
+/// The one half: at its end it wakes the other, under the lock. (quinn's endpoint does so.)
+struct Half(Arc<Pair>, usize);
+
+impl Half {
+    async fn wait(self) {
+        poll_fn(|cx| {
+            self.0.wakers.lock().unwrap()[self.1].get_or_insert_with(|| cx.waker().clone());
+            Poll::<()>::Pending
+        })
+        .await;
+    }
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        let other = self.0.wakers.lock().unwrap()[1 - self.1].take();
+        let _locked = self.0.lock.lock().unwrap();
+        other.into_iter().for_each(Waker::wake);
+        drop(self.0.drops.guard());
+    }
+}
+
+#[test]
+fn a_wake_under_a_lock_at_the_end_does_not_drop_what_takes_the_lock() {
+    let _alone = alone();
+    for flavor in 0..3 {
+        watched(move || {
+            let runtime = if flavor == 0 {
+                current_thread()
+            } else {
+                workers(flavor)
+            };
+            let pair = Arc::new(Pair::default());
+            for half in 0..2 {
+                runtime.spawn(Half(pair.clone(), half).wait());
+            }
+            runtime.block_on(async {
+                while pair.wakers.lock().unwrap().iter().any(Option::is_none) {
+                    yield_now().await;
+                }
+            });
+            drop(runtime);
+            assert_eq!(pair.drops.get(), 2);
+        });
+    }
+}
+
+#[test]
+fn a_wake_before_the_sweep_leaves_the_drop_to_the_sweep() {
+    let _alone = alone();
+    watched(|| {
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).rescue(false).build().unwrap();
+        let pair = Arc::new(Pair::default());
+        runtime.spawn(Half(pair.clone(), 0).wait());
+        until(|| pair.wakers.lock().unwrap()[0].is_some());
+        let ((started, has_started), (release, released)) = (channel(), channel());
+        runtime.spawn(async move {
+            started.send(()).unwrap();
+            let () = released.recv().unwrap();
+        });
+        has_started.recv().unwrap();
+        // The only worker is stuck, so nobody has swept yet.
+        runtime.shutdown_background();
+        let waker = pair.wakers.lock().unwrap()[0].take().unwrap();
+        let locked = pair.lock.lock().unwrap();
+        waker.wake();
+        drop(locked);
+        assert_eq!(pair.drops.get(), 0, "dropped by who woke it");
+        release.send(()).unwrap();
+        until(|| pair.drops.get() == 1);
+    });
+}
+
 #[test]
 fn a_runtime_that_panics_with_its_owner_is_shut_down() {
     let _alone = alone();

@@ -296,7 +296,7 @@ pub enum Without {
     HandOver,
     /// E3.
     EndOfSleeps,
-    /// Who pushes into a closed injector drops what is there.
+    /// Who pushes when the last worker has left drops what is there.
     PushersDrop,
 }
 

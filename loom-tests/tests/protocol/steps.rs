@@ -18,7 +18,10 @@ impl Machine {
     fn announcing(&self, s: &mut State, announce: Announce) -> Announce {
         match announce {
             Announce::Look if s.closed => {
-                if self.without != Without::PushersDrop {
+                // Before, the last one's sweep is still to come.
+                let workers = &s.threads[..self.workers];
+                let ended = workers.iter().all(|worker| matches!(worker.at, At::Gone));
+                if ended && self.without != Without::PushersDrop {
                     Self::drain_injector(s);
                 }
                 Announce::Nothing

@@ -4,13 +4,15 @@
 //!   of spares and of blocking threads take no more jobs; what they have not started is cancelled. A stand-in that comes
 //!   later finds E2 done and leaves; one that is there counts as a worker until it has left.
 //! - E2 every home is closed: a spawn from now on is cancelled at once, and its handle says so. The idle word is
-//!   closed: nobody parks any more, and who pushes into the injector drops what is there.
+//!   closed: nobody parks any more, and what is pushed into the injector is left to E4 and E5: who wakes a task may hold
+//!   a lock that the drop of its future takes.
 //! - E3 every sleep is ended.
 //! - E4 each worker, when it comes back from its poll, cancels the idle tasks of all homes, empties its slot and
 //!   deque into the injector, and drops what waits anywhere. A task that runs elsewhere is cancelled when its poll
 //!   ends. Somebody in `block_in_place` may wait for a task that only this step ends: if there is one, whoever shuts
 //!   down does this step, too; and who enters such a section after E2 does it first.
-//! - E5 the last worker closes pollers and timers: sockets and sleeps answer with an error from then on.
+//! - E5 the last worker closes pollers and timers: sockets and sleeps answer with an error from then on. It drops what
+//!   waits in the injector for the last time; who pushes after that does it.
 //! - E6 whoever shuts down waits for the threads that come back in time and leaves the others alone. A thread of
 //!   the runtime itself, in a section that may block, does not wait for itself: it goes on, and leaves later.
 //!
@@ -219,6 +221,6 @@ impl Inner {
         }
         // All tasks are gone; these are the wakers of `block_on` and of other runtimes.
         wakes.wake_all(|_| false, || {});
-        self.scheduler.drain_injector();
+        self.scheduler.end();
     }
 }

@@ -14,7 +14,7 @@ use super::{BLOCKED, SHUFFLES, STAMPS, TO_TAIL, Worker, with_current};
 use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::idle::{Announce, Idle};
-use crate::primitive::atomic::{AtomicUsize, Ordering};
+use crate::primitive::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use crate::primitive::global::Mutex;
 use crate::primitive::{Arc, CachePadded, OnceLock, Process};
 use crate::queue::{Injector, Public};
@@ -125,6 +125,8 @@ pub struct Scheduler {
     woken_outside: AtomicUsize,
     /// Roots of `block_on` so far.
     roots: AtomicUsize,
+    /// Nobody looks into the injector any more.
+    ended: AtomicBool,
 }
 
 /// Streams of random numbers: those of roots are numbered from here on, those of seats from 0.
@@ -174,6 +176,7 @@ impl Scheduler {
             completed_outside: AtomicUsize::new(0),
             woken_outside: AtomicUsize::new(0),
             roots: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
             process: Process::current(),
             config,
             clock,
@@ -336,7 +339,7 @@ impl Scheduler {
             Announce::Wake(station) => {
                 self.stations[station].park.unpark();
             }
-            Announce::Closed => self.drain_injector(),
+            Announce::Closed => self.pushed_late(),
         }
     }
 
@@ -352,6 +355,27 @@ impl Scheduler {
                 drop(task);
             }
         }
+        self.drain_injector();
+    }
+
+    /// A task came into the injector of a closed runtime.
+    ///
+    /// It is not for us to drop: who wakes a task may hold a lock that the drop of its future takes. Each worker that
+    /// leaves sweeps, and the last one ends. Only if that has happened, or if somebody who blocks in place may wait for
+    /// the task, it cannot be left to them.
+    #[cold]
+    fn pushed_late(&self) {
+        fence(Ordering::SeqCst); // pairs with the fence in `end`: it finds the task, or we see that it was there
+        if self.ended.load(Ordering::Relaxed) || self.is_blocked_in_place() {
+            self.drain_injector();
+        }
+    }
+
+    /// The last sweep: from now on, who pushes drops what waits.
+    #[cold]
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst); // pairs with the fence in `pushed_late`
         self.drain_injector();
     }
 
