@@ -102,6 +102,11 @@ fn sqlx_keeps_rows_in_sqlite() {
 }
 
 #[test]
+fn quinn_multiplexes() {
+    proven(env!("CARGO_BIN_EXE_quic"));
+}
+
+#[test]
 fn redis_answers_many() {
     proven_or_skipped(env!("CARGO_BIN_EXE_cache"));
 }
