@@ -15,7 +15,7 @@
 //!
 //! - `LOOM_MAX_PREEMPTIONS`: how often a running thread may be interrupted in one execution, at least; 2 if not set.
 //!   Each model names a bound of its own, as high as it can afford in a few seconds.
-//! - `LOXLEY_LONG`: the long form, `cargo xtask loom --long`: the models of [`check_long`] are explored too.
+//! - `LOXLEY_LONG`: the long form, `cargo xtask loom --long`: the models of `check_long` are explored too.
 //! - `LOXLEY_SITES`: each model prints the places with an ordering above Relaxed that it has passed.
 //! - `LOXLEY_NO_TWINS`: twins are left out.
 //! - `LOXLEY_FAULT=file:line:how`: every model runs with this fault (`Weaken`, `Acquire`, `Release`, `AcqRel`, `Split` or `Omit`), to find out
