@@ -182,7 +182,9 @@ impl Pool {
     /// Runs what is queued.
     pub fn run(&self) {
         while let Some(task) = self.queue.pop() {
-            task.run(self);
+            if let Some(again) = task.run(self) {
+                self.schedule(again);
+            }
         }
     }
 
@@ -224,9 +226,5 @@ impl Schedule for Pool {
 }
 
 impl Runner<Self> for Pool {
-    fn reschedule(&self, task: Notified<Self>) {
-        self.schedule(task);
-    }
-
     fn completed(&self) {}
 }

@@ -58,6 +58,12 @@ impl Machine {
         handle
     }
 
+    fn run(&self, task: Notified<Self>) {
+        if let Some(again) = task.run(self) {
+            self.schedule(again);
+        }
+    }
+
     fn drain(&self) {
         while let Some(task) = self.injector.pop() {
             drop(task);
@@ -97,10 +103,6 @@ impl Schedule for Machine {
 }
 
 impl Runner<Self> for Machine {
-    fn reschedule(&self, task: Notified<Self>) {
-        self.schedule(task);
-    }
-
     fn completed(&self) {
         self.alive.look();
     }
@@ -122,7 +124,7 @@ fn idle_task(machine: &Machine) -> (JoinHandle<()>, Waker) {
         Poll::Pending
     }));
     let task = machine.injector.pop().expect("the task is queued");
-    task.run(machine);
+    machine.run(task);
     let waker = place.lock().take();
     (handle, waker.expect("the task offers its waker"))
 }
@@ -171,7 +173,7 @@ fn a_run_and_the_last_waker() {
     let task = machine.injector.pop().expect("the task was woken");
     let running = {
         let machine = machine.clone();
-        thread::spawn(move || task.run(&machine))
+        thread::spawn(move || machine.run(task))
     };
     let dropping = thread::spawn(move || drop(waker));
     machine.shut_down();

@@ -175,7 +175,8 @@ fn idle_task(scheduler: &Arc<Scheduler>, held: Gone) {
     let (task, handle) = spawn(scheduler, future);
     let local = scheduler.seat(0).queue.sit_down().expect("vacant");
     let worker = Worker::new(scheduler.clone(), 0, 0, local, None);
-    task.expect("the home is open").run(&worker);
+    let again = task.expect("the home is open").run(&worker);
+    assert!(again.is_none(), "it waits");
     worker.stand_up();
     drop(handle);
 }

@@ -35,8 +35,20 @@ const UNLIMITED: u32 = u32::MAX;
 /// Stands for a traced poll.
 pub(crate) const TRACED: u32 = u32::MAX - 1;
 
+/// What a thread's present poll is about; the two are written together, at its beginning and at its end.
+struct Turn {
+    left: Cell<u32>,
+    /// The number of the task (`task/id.rs`); 0: none.
+    task: Cell<u64>,
+}
+
 thread_local! {
-    static LEFT: Cell<u32> = const { Cell::new(UNLIMITED) };
+    static TURN: Turn = const {
+        Turn {
+            left: Cell::new(UNLIMITED),
+            task: Cell::new(0),
+        }
+    };
     /// Times that somebody on this thread found the budget spent.
     static FORCED_YIELDS: Cell<u64> = const { Cell::new(0) };
 }
@@ -46,16 +58,39 @@ pub(crate) fn take_forced_yields() -> u64 {
     FORCED_YIELDS.replace(0)
 }
 
-/// So many units, from now on, or [`TRACED`].
 #[inline]
-pub(crate) fn fill(units: u32) {
-    LEFT.set(units);
+fn left() -> u32 {
+    TURN.with(|turn| turn.left.get())
 }
 
-/// No budget any more: no task runs on this thread.
 #[inline]
-pub(crate) fn lift() {
-    LEFT.set(UNLIMITED);
+fn set_left(left: u32) {
+    TURN.with(|turn| turn.left.set(left));
+}
+
+/// From now on the thread polls this task, which has so many units, or [`TRACED`].
+#[inline]
+pub(crate) fn begin_turn(task: u64, units: u32) {
+    TURN.with(|turn| {
+        turn.task.set(task);
+        turn.left.set(units);
+    });
+}
+
+/// No task and no budget any more.
+#[inline]
+pub(crate) fn end_turn() {
+    begin_turn(0, UNLIMITED);
+}
+
+/// The number of the task that the thread polls; 0: none.
+pub(crate) fn task() -> u64 {
+    TURN.with(|turn| turn.task.get())
+}
+
+/// Says that the thread polls another task, or none; returns the one before.
+pub(crate) fn replace_task(task: u64) -> u64 {
+    TURN.with(|turn| turn.task.replace(task))
 }
 
 /// Runs `poll` with so many units; what was left before comes back afterwards, also on a panic.
@@ -75,10 +110,10 @@ fn with_limit<R>(limit: u32, poll: impl FnOnce() -> R) -> R {
     impl Drop for Restore {
         #[inline]
         fn drop(&mut self) {
-            LEFT.set(self.0);
+            set_left(self.0);
         }
     }
-    let _restore = Restore(LEFT.replace(limit));
+    let _restore = Restore(TURN.with(|turn| turn.left.replace(limit)));
     poll()
 }
 
@@ -109,7 +144,7 @@ impl Drop for RestoreOnPending {
     fn drop(&mut self) {
         let before = self.before.get();
         if before != UNLIMITED {
-            LEFT.set(before);
+            set_left(before);
         }
     }
 }
@@ -133,10 +168,10 @@ impl Drop for RestoreOnPending {
 #[inline]
 #[track_caller]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
-    let before = LEFT.get();
+    let before = left();
     // One comparison for all that is no number of units: 0 wraps around.
     if before.wrapping_sub(1) < MOST {
-        LEFT.set(before - 1);
+        set_left(before - 1);
     } else if before != UNLIMITED {
         return refuse(cx, before, Location::caller());
     }
@@ -160,7 +195,7 @@ fn refuse(cx: &Context<'_>, left: u32, leaf: &'static Location<'static>) -> Poll
 /// True if the running task may still make progress in this poll; always true outside a task.
 #[inline]
 pub fn has_budget_remaining() -> bool {
-    LEFT.get() != 0
+    left() != 0
 }
 
 /// Takes one unit, and yields to the scheduler if none is left.
@@ -194,7 +229,7 @@ impl<F: Future> Future for Unconstrained<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let poll = || self.project().inner.poll(cx);
-        match LEFT.get() {
+        match left() {
             TRACED => poll(),
             _ => with_limit(UNLIMITED, poll),
         }

@@ -12,7 +12,8 @@
 //!
 //! 1. [`Home::spawn`] allocates the cell, enters it, and returns one `Notified` and one `JoinHandle`.
 //! 2. Running a `Notified` polls the future. `Pending`: the task is idle until a waker makes the next
-//!    `Notified` and gives it to [`Schedule::schedule`].
+//!    `Notified` and gives it to [`Schedule::schedule`]. If that came in the middle of the poll, whoever ran it gets the
+//!    next `Notified` back.
 //! 3. `Ready`, a panic or a cancellation drops the future, stores the output and wakes the handle.
 //! 4. The last reference leaves the list and frees the cell.
 //!

@@ -16,8 +16,10 @@
 //! - W2 a look is due: poll with zero timeout, fire due timers (`pace.rs` says when); a peer that does not get to do so is
 //!   visited (`visit.rs`).
 //! - W3 run tasks: the LIFO slot first, at most [`LIFO_TURNS`] times while others wait, then the deque, until the
-//!   next look or until there are none. After each *round*, as many polls as tasks waited at its beginning, it takes from
-//!   the injector: who comes from outside waits about as long as who comes from within.
+//!   next look or until there are none. A task that is ready again after its poll goes to the deque's tail; if no other
+//!   one waits it would be the next, and is polled again at once. After each *round*, as many polls as tasks waited at its
+//!   beginning or a few more, the worker takes from the injector: who comes from outside waits about as long as who comes
+//!   from within.
 //! - W4 nothing was there: a batch from the injector.
 //! - W5 search: the others' deques, from a random one on, those whose hint says so; somebody was faster: once more.
 //! - W6 ask to park. [`Worker::park`] then goes through I1 to I4 of `idle.rs`, in the poller if sockets need
@@ -28,8 +30,8 @@
 //! # Fairness
 //!
 //! If no poll takes longer than `MAX_SCHEDULE` and there are never more than `MAX_TASKS` tasks, a woken task runs
-//! within a time that depends on these two alone. Deques are first in, first out; a task that wakes itself goes to
-//! the tail; the slot is passed over every [`LIFO_TURNS`] polls; the injector is looked at after every round, sockets and
+//! within a time that depends on these two alone. Deques are first in, first out; a task that wakes itself goes behind
+//! those that wait; the slot is passed over every [`LIFO_TURNS`] polls; the injector is looked at after every round, sockets and
 //! timers every k-th poll, whatever was stolen in between.
 //!
 //! # `block_in_place`
@@ -83,6 +85,9 @@ use crate::timer::Timers;
 use pace::Pace;
 use visit::Visit;
 
+/// Polls of a round at least: the end of a round costs as much as a sixth of a short poll.
+const SHORTEST_ROUND: usize = 8;
+
 /// Polls of the LIFO slot in a row while the deque has tasks, unless the builder says otherwise.
 const LIFO_TURNS: u32 = 16;
 
@@ -94,6 +99,10 @@ const BLOCKED: u8 = 2;
 const STAMPS: u8 = 4;
 /// Order is drawn by lot wherever nothing is promised.
 const SHUFFLES: u8 = 8;
+/// It looks for work, and is counted for that; its next task ends it.
+const SEARCHING: u8 = 16;
+/// Somebody wants to hear of polls, or the injector has a pace of its own.
+const ATTENDED: u8 = 32;
 
 /// What a step did.
 #[must_use]
@@ -119,7 +128,8 @@ pub struct Worker {
     seat: Arc<Seat>,
     seat_index: usize,
     /// Where it looks for events and sleeps.
-    station: usize,
+    station: Arc<Station>,
+    station_index: usize,
     /// The station is not its own: it leaves when it loses it.
     stand_in: bool,
     local: Local<Task>,
@@ -129,11 +139,8 @@ pub struct Worker {
     /// The builder's `global_queue_interval`.
     injector_pace: Option<Pace>,
     lifo_turns: Cell<u32>,
-    /// What is not as usual: [`TO_TAIL`], [`BLOCKED`], [`STAMPS`].
+    /// What is not as usual: [`TO_TAIL`] and what follows it, in one word for one question.
     mode: Cell<u8>,
-    searching: Cell<bool>,
-    /// Somebody wants to hear of polls, or the injector has a pace of its own.
-    attended: bool,
     /// Its polls are slow, and the scheduler counts it.
     slow: Cell<bool>,
     /// Polls until the work that waits here is announced; 0: nothing is owed.
@@ -183,19 +190,20 @@ impl Worker {
         let injector_pace = config
             .injector_interval
             .map(|polls| Pace::new(Some(polls), false));
+        let attended = injector_pace.is_some() || scheduler.is_attended();
+        let mode = config.mode() | if attended { ATTENDED } else { 0 };
         Self {
             pace: config.pace(),
             injector_pace,
             budget: config.budget.unwrap_or(budget::DEFAULT),
             seat: scheduler.seat(seat).clone(),
             seat_index: seat,
-            station,
+            station: scheduler.stations[station].clone(),
+            station_index: station,
             stand_in: seat >= config.workers,
             local,
             lifo_turns: Cell::new(0),
-            mode: Cell::new(config.mode()),
-            searching: Cell::new(false),
-            attended: config.injector_interval.is_some() || scheduler.is_attended(),
+            mode: Cell::new(mode),
             slow: Cell::new(false),
             owed: Cell::new(0),
             holding: Cell::new(false),
@@ -285,12 +293,12 @@ impl Worker {
 
     /// The index of the station, which is the worker's number.
     pub fn station_index(&self) -> usize {
-        self.station
+        self.station_index
     }
 
     /// True if this thread alone sleeps at its station, so that what it adds there needs no nudge.
     pub fn is_tenant(&self) -> bool {
-        !self.is_blocked() && self.station().is_tenant(self.seat_index)
+        !self.is_blocked() && self.station.is_tenant(self.seat_index)
     }
 
     #[inline]
@@ -298,8 +306,16 @@ impl Worker {
         self.mode.get() & BLOCKED != 0
     }
 
-    fn station(&self) -> &Station {
-        &self.scheduler.stations[self.station]
+    fn is_searching(&self) -> bool {
+        self.mode.get() & SEARCHING != 0
+    }
+
+    /// It begins or ends to search; true if it did so before.
+    fn set_searching(&self, searching: bool) -> bool {
+        let mode = self.mode.get();
+        let now = if searching { SEARCHING } else { 0 };
+        self.mode.set(mode & !SEARCHING | now);
+        mode & SEARCHING != 0
     }
 
     /// The counters of this worker's seat.
@@ -310,7 +326,7 @@ impl Worker {
 
     fn should_leave(&self) -> bool {
         self.scheduler.idle.is_closed()
-            || (self.stand_in && !self.station().is_tenant(self.seat_index))
+            || (self.stand_in && !self.station.is_tenant(self.seat_index))
     }
 
     /// W3: true if anything ran.
@@ -318,7 +334,7 @@ impl Worker {
     fn run_tasks(&self) -> bool {
         let mut any = false;
         while !self.pace.is_due() {
-            let waiting = self.local.length().max(1);
+            let waiting = self.local.length().max(SHORTEST_ROUND);
             let round = self
                 .pace
                 .left()
@@ -334,24 +350,25 @@ impl Worker {
         any
     }
 
-    /// At most so many tasks; says how many there were.
+    /// At most so many polls; says how many there were.
     #[inline]
     fn run_round(&self, round: u32) -> u32 {
-        for polls in 0..round {
+        let mut left = round;
+        while left > 0 {
             let Some(task) = self.next_task() else {
-                return polls;
+                break;
             };
-            self.run_task(task);
+            left -= self.run_task(task, left);
             self.pay_what_is_owed();
         }
-        round
+        round - left
     }
 
     #[inline]
     fn next_task(&self) -> Option<Task> {
         let queue = &self.seat.queue;
-        if self.lifo_turns.get() < self.lifo_cap {
-            if let Some(task) = queue.slot.take() {
+        if !queue.slot.is_empty() && self.lifo_turns.get() < self.lifo_cap {
+            if let Some(task) = queue.slot.take_seen() {
                 self.lifo_turns.set(self.lifo_turns.get() + 1);
                 self.counters().slot_takes.add(1);
                 return Some(task);
@@ -365,23 +382,58 @@ impl Worker {
         })
     }
 
-    /// Polls one task; first of all the worker stops searching (S2).
+    /// Polls a task, and polls it again, at most so often, while it is ready and no other one waits here; says how often
+    /// that was. First of all the worker stops searching (S2).
     #[inline]
-    fn run_task(&self, task: Task) {
-        if self.searching.get() {
+    fn run_task(&self, task: Task, most: u32) -> u32 {
+        if self.mode.get() & (SEARCHING | ATTENDED) != 0 {
+            return self.run_task_slow(task, most);
+        }
+        self.run_plainly(task, most)
+    }
+
+    #[cold]
+    fn run_task_slow(&self, task: Task, most: u32) -> u32 {
+        if self.is_searching() {
             self.stop_searching();
         }
-        if self.attended {
-            return self.run_attended(task);
+        if self.mode.get() & ATTENDED != 0 {
+            self.run_attended(task);
+            return 1;
         }
-        self.run_plainly(task);
+        self.run_plainly(task, most)
     }
 
     #[inline]
-    fn run_plainly(&self, task: Task) {
-        self.seat.watch.running.set(&task);
-        self.counters().polls.add(1);
-        task.run(self);
+    fn run_plainly(&self, mut task: Task, most: u32) -> u32 {
+        let seat = &*self.seat;
+        seat.watch.running.set(&task);
+        let mut polls = 1;
+        while let Some(again) = self.poll(seat, task) {
+            if self.has_own_work() || polls == most {
+                self.push(again);
+                break;
+            }
+            task = again;
+            polls += 1;
+        }
+        polls
+    }
+
+    /// One poll, in this worker's seat; the task comes back if it is ready again.
+    #[inline]
+    fn poll(&self, seat: &Seat, task: Task) -> Option<Task> {
+        seat.counters.polls.add(1);
+        let again = task.run(self);
+        if again.is_some() {
+            seat.counters.wakes.add(1);
+        }
+        again
+    }
+
+    #[inline]
+    fn has_own_work(&self) -> bool {
+        self.local.length() > 0 || !self.seat.queue.slot.is_empty()
     }
 
     /// Brings the next look (W2) nearer by one poll, which was no task's.
@@ -394,7 +446,7 @@ impl Worker {
     }
 
     fn stop_searching(&self) {
-        self.searching.set(false);
+        self.set_searching(false);
         let announce = self.scheduler.idle.stop_searching();
         self.scheduler.carry_out(announce);
     }
@@ -402,15 +454,14 @@ impl Worker {
     /// The timers of this worker's station.
     #[inline]
     pub fn timers(&self) -> &Arc<Timers> {
-        &self.station().timers
+        &self.station.timers
     }
 
     /// Gives the seat up for now, tasks and all: on a current-thread runtime the next driver finds them.
     pub fn stand_up(self) {
         self.set_slow(false);
-        if self.searching.replace(false) {
-            let announce = self.scheduler.idle.stop_searching();
-            self.scheduler.carry_out(announce);
+        if self.is_searching() {
+            self.stop_searching();
         }
         self.count_work(self.pace.pause(self.scheduler.clock.now()));
         self.seat.watch.stand_up();
@@ -426,7 +477,7 @@ impl Worker {
         }
         // One announcement for all of them; a closed runtime drops them instead.
         self.scheduler.announce();
-        self.station().vacate(self.seat_index);
+        self.station.vacate(self.seat_index);
         self.stand_up();
     }
 }
@@ -434,9 +485,9 @@ impl Worker {
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker")
-            .field("station", &self.station)
+            .field("station", &self.station_index)
             .field("stand_in", &self.stand_in)
-            .field("searching", &self.searching.get())
+            .field("searching", &self.is_searching())
             .field("blocked", &self.is_blocked())
             .field("local", &self.local)
             .finish_non_exhaustive()

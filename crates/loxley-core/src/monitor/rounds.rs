@@ -223,7 +223,11 @@ impl<'a> Rounds<'a> {
                 stuck.iter().any(|sample| sample.seat == tenant) && station.take_from(tenant)
             }
         };
-        let Some(index) = scheduler.stations.iter().position(available) else {
+        let Some(index) = scheduler
+            .stations
+            .iter()
+            .position(|station| available(station))
+        else {
             return;
         };
         if !(self.monitor.start_spare)(index) {

@@ -63,6 +63,12 @@ impl<T: SlotItem> Slot<T> {
         if self.is_empty() {
             return None;
         }
+        self.take_seen()
+    }
+
+    /// As [`Slot::take`], for somebody who has just seen that there is something.
+    #[inline]
+    pub fn take_seen(&self) -> Option<T> {
         // Acquire: pairs with the Release of `put`. The swap makes sure that one taker gets it.
         Self::rebuild(self.item.swap(ptr::null_mut(), Ordering::AcqRel))
     }

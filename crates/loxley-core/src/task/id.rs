@@ -17,7 +17,6 @@ static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
     static UNUSED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
-    static CURRENT: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Names a task; no other task of this process has had it.
@@ -87,7 +86,7 @@ impl fmt::Debug for Id {
 
 /// The task whose code runs on this thread, if any.
 pub(crate) fn current_id() -> Option<Id> {
-    NonZeroU64::new(CURRENT.get()).map(Id)
+    NonZeroU64::new(budget::task()).map(Id)
 }
 
 /// The time of one poll: the task's id is current and so many units its budget. A runner's loop runs one poll after the other,
@@ -97,8 +96,7 @@ pub(super) struct Turn(());
 impl Turn {
     #[inline]
     pub(super) fn begin(id: Id, units: u32) -> Self {
-        CURRENT.set(id.0.get());
-        budget::fill(units);
+        budget::begin_turn(id.number(), units);
         Self(())
     }
 }
@@ -106,8 +104,7 @@ impl Turn {
 impl Drop for Turn {
     #[inline]
     fn drop(&mut self) {
-        CURRENT.set(0);
-        budget::lift();
+        budget::end_turn();
     }
 }
 
@@ -125,10 +122,10 @@ fn swapped<R>(id: u64, f: impl FnOnce() -> R) -> R {
     struct Restore(u64);
     impl Drop for Restore {
         fn drop(&mut self) {
-            CURRENT.set(self.0);
+            budget::replace_task(self.0);
         }
     }
-    let _restore = Restore(CURRENT.replace(id));
+    let _restore = Restore(budget::replace_task(id));
     f()
 }
 

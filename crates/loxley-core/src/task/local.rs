@@ -331,18 +331,24 @@ impl LocalTasks {
                 match self.pop() {
                     None => return,
                     Some(task) if self.arrivals.attended => self.run_attended(task),
-                    Some(task) => task.run(self),
+                    Some(task) => self.run_task(task),
                 }
             }
         });
         !self.queue.borrow().is_empty()
     }
 
+    fn run_task(&self, task: Task) {
+        if let Some(again) = task.run(self) {
+            self.push(again);
+        }
+    }
+
     fn run_attended(&self, task: Task) {
         let observer = &self.arrivals.observer;
         let seen = task.task_ref();
         observer.before_poll(&seen.meta());
-        task.run(self);
+        self.run_task(task);
         observer.after_poll(&seen.meta());
         if seen.state().is_complete() {
             observer.ended(&seen.meta());
@@ -422,10 +428,6 @@ impl LocalTasks {
 impl Runner<Arrivals> for LocalTasks {
     fn budget(&self) -> u32 {
         self.budget
-    }
-
-    fn reschedule(&self, task: Task) {
-        self.push(task);
     }
 
     fn completed(&self) {

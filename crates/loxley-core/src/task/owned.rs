@@ -49,15 +49,12 @@ pub trait Schedule: Send + Sync + Sized + 'static {
     fn traced(&self, _: Id, _: Vec<Leaf>) {}
 }
 
-/// Runs tasks of a scheduler: what a poll leads to needs no search for the thread's own queue.
+/// Runs tasks of a scheduler: what the end of a task leads to needs no search for the thread's own place.
 pub trait Runner<S: Schedule> {
     /// How many units of budget each poll has.
     fn budget(&self) -> u32 {
         budget::DEFAULT
     }
-
-    /// The task that was run was woken meanwhile, by itself or by others: put it behind the tasks that wait.
-    fn reschedule(&self, task: Notified<S>);
 
     /// The task that was run has ended. Its handle does not know yet.
     fn completed(&self);

@@ -37,8 +37,9 @@ const _: () = assert!(size_of::<Header>() <= 64, "the header fits one cache line
 
 /// The functions that know the task's type.
 pub(super) struct Vtable {
-    /// Runs a task whose `Notified` the caller holds; the pointer is a `&S::Runner`.
-    run: unsafe fn(NonNull<Header>, NonNull<()>),
+    /// Runs a task whose `Notified` the caller holds; the pointer is a `&S::Runner`. The header comes back if the caller
+    /// holds a `Notified` again.
+    run: unsafe fn(NonNull<Header>, NonNull<()>) -> Option<NonNull<Header>>,
     /// Drops the future of a task that the caller set RUNNING, completes it, drops the caller's reference.
     pub(super) cancel: unsafe fn(NonNull<Header>),
     /// Gives the task, with one reference, to the scheduler.
@@ -146,14 +147,18 @@ impl<S: Schedule> Notified<S> {
         }
     }
 
-    /// Polls the future once, or drops it if the task was aborted.
+    /// Polls the future once, or drops it if the task was aborted. The task comes back if it was woken meanwhile, by
+    /// itself or by others: put it behind those that wait.
     #[inline]
-    pub fn run(self, runner: &S::Runner) {
+    #[must_use = "a task that comes back is ready, and dropping it cancels it"]
+    pub fn run(self, runner: &S::Runner) -> Option<Self> {
         let header = ManuallyDrop::new(self).header;
         let runner = NonNull::from(runner).cast();
         // SAFETY: the reference moves into the call (rule 1), which is the vtable's own and of the same `S`
         // (rule 7); the runner is borrowed for as long as it takes.
-        unsafe { (header_of(&header).vtable.run)(header, runner) }
+        let again = unsafe { (header_of(&header).vtable.run)(header, runner) };
+        // SAFETY: the call gave back what it had of this `Notified`.
+        again.map(|header| unsafe { Self::new(header) })
     }
 
     /// Cancels the task here and now; a drop does it within a depth (`depth.rs`), which may be later.
@@ -334,38 +339,55 @@ fn cell_of<F: Future>(header: &NonNull<Header>) -> &Cell<F> {
 
 /// # Safety
 ///
-/// The caller holds a `Notified` of `S`, which moves into the call, and `runner` is a `&S::Runner`.
-unsafe fn run<F: Future, S: Schedule>(header: NonNull<Header>, runner: NonNull<()>) {
+/// The caller holds a `Notified` of `S`, which moves into the call, and out of it with the header that is returned;
+/// `runner` is a `&S::Runner`.
+unsafe fn run<F: Future, S: Schedule>(
+    header: NonNull<Header>,
+    runner: NonNull<()>,
+) -> Option<NonNull<Header>> {
     // SAFETY: by this function's own contract.
     let runner: &S::Runner = unsafe { runner.cast().as_ref() };
-    let ended = match header_of(&header).state.start() {
-        Start::Cancel => Err(cancelled::<F, S>(&header)),
-        start => {
-            let units = match start {
-                Start::Trace => trace_begins(),
-                _ => runner.budget(),
-            };
-            match poll_future::<F, S>(&header, units) {
-                Poll::Ready(output) => output,
-                Poll::Pending => match header_of(&header).state.idle() {
-                    Idle::Done => return,
-                    Idle::Reschedule => {
-                        // SAFETY: `idle` left SCHEDULED and the runner's reference to this `Notified`.
-                        return runner.reschedule(unsafe { Notified::new(header) });
-                    }
-                    Idle::Traced => {
-                        trace_ends::<S>(&header);
-                        // SAFETY: as above, and so did `traced`.
-                        return runner.reschedule(unsafe { Notified::new(header) });
-                    }
-                    Idle::Cancel => Err(cancelled::<F, S>(&header)),
-                },
-            }
-        }
+    let units = match header_of(&header).state.start() {
+        Start::Poll => runner.budget(),
+        Start::Trace => trace_begins(),
+        Start::Cancel => return run_cancelled::<F, S>(header, runner),
     };
+    match poll_future::<F, S>(&header, units) {
+        Poll::Ready(output) => {
+            let drops = store::<F>(&header, output);
+            finish_run::<F, S>(header, drops, runner);
+            None
+        }
+        Poll::Pending => match header_of(&header).state.idle() {
+            Idle::Done => None,
+            // `idle` left SCHEDULED and the runner's reference.
+            Idle::Reschedule => Some(header),
+            Idle::Traced => {
+                trace_ends::<S>(&header);
+                Some(header) // and so did `traced`
+            }
+            Idle::Cancel => run_cancelled::<F, S>(header, runner),
+        },
+    }
+}
+
+/// The end of a task that was aborted before or while it ran.
+#[cold]
+fn run_cancelled<F: Future, S: Schedule>(
+    header: NonNull<Header>,
+    runner: &S::Runner,
+) -> Option<NonNull<Header>> {
+    let drops = store::<F>(&header, Err(cancelled::<F, S>(&header)));
+    finish_run::<F, S>(header, drops, runner);
+    None
+}
+
+/// Out of line, like all that does not happen at every poll: what `run` keeps in registers it saves at every poll.
+#[inline(never)]
+fn finish_run<F: Future, S: Schedule>(header: NonNull<Header>, drops: bool, runner: &S::Runner) {
     finish::<F>(
         header,
-        ended,
+        drops,
         || runner.completed(),
         |joiner| runner.wake_joiner(joiner),
     );
@@ -393,12 +415,11 @@ fn poll_future<F: Future, S: Schedule>(
     units: u32,
 ) -> Poll<Result<F::Output, JoinError>> {
     let cell = cell_of::<F>(header);
-    let id = cell.header.id;
     let waker = waker::borrowed(header);
     let mut cx = Context::from_waker(&waker);
     let mut dropped = false;
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        let _turn = Turn::begin(id, units);
+        let _turn = Turn::begin(cell.header.id, units);
         let output = cell.stage.with_mut(|stage| {
             // SAFETY: the task is RUNNING and not complete, so the stage is ours and holds the future (rule 2).
             let future = unsafe { &mut *stage.cast::<F>() };
@@ -413,14 +434,24 @@ fn poll_future<F: Future, S: Schedule>(
     }));
     match polled {
         Ok(output) => output.map(Ok),
-        Err(payload) => {
-            report::<S>(header, &*payload);
-            if !dropped {
-                contain(|| with_current(id, || drop_future(cell)));
-            }
-            Poll::Ready(Err(JoinError::panic(id, payload)))
-        }
+        Err(payload) => Poll::Ready(Err(panicked::<F, S>(header, payload, dropped))),
     }
+}
+
+/// The error of a task that panicked in its poll, or in the drop of its future after it.
+#[cold]
+fn panicked<F: Future, S: Schedule>(
+    header: &NonNull<Header>,
+    payload: Box<dyn Any + Send>,
+    dropped: bool,
+) -> JoinError {
+    report::<S>(header, &*payload);
+    let cell = cell_of::<F>(header);
+    let id = cell.header.id;
+    if !dropped {
+        contain(|| with_current(id, || drop_future(cell)));
+    }
+    JoinError::panic(id, payload)
 }
 
 /// Drops the future of a task that is RUNNING and whose future is still there, on its way to an output.
@@ -436,13 +467,13 @@ fn drop_future<F: Future>(cell: &Cell<F>) {
 ///
 /// The caller holds RUNNING and one reference, and the future is still there.
 unsafe fn cancel<F: Future, S: Schedule>(header: NonNull<Header>) {
-    let ended = Err(cancelled::<F, S>(&header));
+    let drops = store::<F>(&header, Err(cancelled::<F, S>(&header)));
     let count = || {
         home_of::<S>(&header)
             .scheduler()
             .cancelled(&meta_of(&header))
     };
-    finish::<F>(header, ended, count, wake_caught);
+    finish::<F>(header, drops, count, wake_caught);
 }
 
 /// Drops the future of a task that is RUNNING and was aborted, and says how that went.
@@ -469,25 +500,31 @@ fn report<S: Schedule>(header: &NonNull<Header>, payload: &(dyn Any + Send)) {
     home_of::<S>(header).scheduler().panicked(&panic);
 }
 
-/// Stores the output, wakes the handle, gives up the references of the runner and of the owned list. `count` comes
-/// before the handle learns of it; `wake` must not unwind.
+/// Puts the output into the place of the future, which the caller has dropped; true if its drop does anything.
+#[inline]
+fn store<F: Future>(header: &NonNull<Header>, output: Result<F::Output, JoinError>) -> bool {
+    let drops = output.is_err() || needs_drop::<F::Output>();
+    cell_of::<F>(header).stage.with_mut(|stage| {
+        // SAFETY: the task is RUNNING and the future was dropped: the stage is ours and empty (rule 2).
+        unsafe { ptr::write(stage.cast(), output) }
+    });
+    drops
+}
+
+/// The output is stored: wakes the handle, gives up the references of the runner and of the owned list. `drops`: see
+/// [`store`]. `count` comes before the handle learns of it; `wake` must not unwind.
 #[inline]
 fn finish<F: Future>(
     header: NonNull<Header>,
-    output: Result<F::Output, JoinError>,
+    drops: bool,
     count: impl FnOnce(),
     wake: impl FnOnce(Waker),
 ) {
     let cell = cell_of::<F>(&header);
-    let drops_nothing = output.is_ok() && !needs_drop::<F::Output>();
-    cell.stage.with_mut(|stage| {
-        // SAFETY: the task is RUNNING and the future was dropped: the stage is ours and empty (rule 2).
-        unsafe { ptr::write(stage.cast(), output) }
-    });
     count();
     match cell.header.state.complete() {
         Completed::Keep => {}
-        Completed::DropOutput if drops_nothing => {}
+        Completed::DropOutput if !drops => {}
         // SAFETY: there was no handle at the moment of completion, so the output is ours (rule 3).
         Completed::DropOutput => unsafe { drop_output::<F>(header) },
         Completed::WakeJoiner => {

@@ -169,15 +169,20 @@ impl State {
     /// Wakes by reference: the `Notified` gets a reference of its own.
     #[inline]
     pub fn wake_by_ref(&self) -> Wake {
-        self.update(|state| {
-            if state & COMPLETE != 0 {
-                (state, Wake::Nothing)
-            } else if state & (SCHEDULED | RUNNING) == 0 {
-                ((state | SCHEDULED) + REF_ONE, Wake::Enqueue)
-            } else {
-                (state | SCHEDULED, Wake::Nothing)
+        let mut current = self.0.load(Ordering::Relaxed);
+        // `update`, written out for the self-wake, as in `idle`.
+        loop {
+            let (new, wake) = match current & (SCHEDULED | RUNNING | COMPLETE) {
+                0 => ((current | SCHEDULED) + REF_ONE, Wake::Enqueue),
+                // Nobody polls any more, so there is nobody to publish anything to.
+                flags if flags & COMPLETE != 0 => return Wake::Nothing,
+                _ => (current | SCHEDULED, Wake::Nothing),
+            };
+            match self.try_update(current, new) {
+                Ok(()) => return wake,
+                Err(seen) => current = seen,
             }
-        })
+        }
     }
 
     /// Scheduled → running, by the holder of the `Notified`.
@@ -205,17 +210,24 @@ impl State {
     #[inline]
     pub fn idle(&self) -> Idle {
         let mut current = self.0.load(Ordering::Relaxed);
-        // `update`, written out: one branch leads from the old state to the caller's next step.
         loop {
             debug_assert!(current & RUNNING != 0, "{:?}", Snapshot(current));
-            let (new, action) = match current & (CANCELLED | SCHEDULED | TRACED) {
-                0 => ((current & !RUNNING) - REF_ONE, Idle::Done),
-                SCHEDULED => (current & !RUNNING, Idle::Reschedule),
-                flags if flags & CANCELLED != 0 => return Idle::Cancel,
-                _ => return Idle::Traced,
-            };
-            match self.try_update(current, new) {
-                Ok(()) => return action,
+            let flags = current & (CANCELLED | SCHEDULED | TRACED);
+            if flags == SCHEDULED {
+                // Nobody but us clears RUNNING, and nobody SCHEDULED before the next start, which finds an abort that
+                // comes just now. Relaxed: what wakers published lives on in this chain of read-modify-writes, and what
+                // the poll did goes with the task through its queue.
+                self.0.fetch_sub(RUNNING, Ordering::Relaxed);
+                return Idle::Reschedule;
+            }
+            if flags & CANCELLED != 0 {
+                return Idle::Cancel;
+            }
+            if flags != 0 {
+                return Idle::Traced;
+            }
+            match self.try_update(current, (current & !RUNNING) - REF_ONE) {
+                Ok(()) => return Idle::Done,
                 Err(seen) => current = seen,
             }
         }

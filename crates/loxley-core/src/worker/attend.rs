@@ -16,7 +16,7 @@
 use std::time::{Duration, Instant};
 
 use super::histogram::{Histogram, Scale};
-use super::{Scheduler, Task, Worker};
+use super::{STAMPS, Scheduler, Task, Worker};
 use crate::clock::duration_ns;
 use crate::primitive::Arc;
 use crate::task::{TaskMeta, contain};
@@ -114,7 +114,8 @@ impl Worker {
             self.keep_injector_pace(pace);
         }
         if !self.scheduler.is_attended() {
-            return self.run_plainly(task);
+            self.run_plainly(task, 1);
+            return;
         }
         let task = self.shuffled(task);
         let (hooks, measures) = (
@@ -134,10 +135,10 @@ impl Worker {
         call(hooks.before_poll.as_ref(), &meta);
         let ended_before = self.counters().completed.get();
         match &self.seat.times.polls {
-            None => self.run_plainly(task),
+            None => self.run_stamped(task),
             Some(times) => {
                 let began = Instant::now();
-                self.run_plainly(task);
+                self.run_stamped(task);
                 times.record(duration_ns(began.elapsed()));
             }
         }
@@ -146,5 +147,17 @@ impl Worker {
             meta.schedule_latency = None;
             call(hooks.terminate.as_ref(), &meta);
         }
+    }
+
+    /// A poll; a task that is ready again begins to wait.
+    fn run_stamped(&self, task: Task) {
+        self.seat.watch.running.set(&task);
+        let Some(again) = self.poll(&self.seat, task) else {
+            return;
+        };
+        if self.mode.get() & STAMPS != 0 {
+            self.scheduler.stamp(&again);
+        }
+        self.push(again);
     }
 }

@@ -23,7 +23,7 @@ pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
         };
         worker.hand_over();
         worker.mode.set(worker.mode.get() | BLOCKED);
-        worker.scheduler.call_stand_in(worker.station);
+        worker.scheduler.call_stand_in(worker.station_index);
         let _return = Return(worker);
         worker.scheduler.block_in_place();
         f()
@@ -62,7 +62,7 @@ impl Worker {
         self.announce_now();
         // Declared, so nobody has to find out.
         self.seat.watch.set_resting(true);
-        self.station().vacate(self.seat_index);
+        self.station.vacate(self.seat_index);
     }
 
     /// B3.
@@ -80,9 +80,9 @@ impl Worker {
 
     /// True once the station is this worker's again, which takes no longer than waking its tenant.
     pub(super) fn reclaim_station(&self) -> bool {
-        self.station().is_tenant(self.seat_index) || {
+        self.station.is_tenant(self.seat_index) || {
             self.seat.watch.set_resting(true);
-            let reclaimed = !self.stand_in && self.station().reclaim(self.seat_index, RETURN);
+            let reclaimed = !self.stand_in && self.station.reclaim(self.seat_index, RETURN);
             self.be_watched();
             reclaimed
         }
@@ -90,7 +90,7 @@ impl Worker {
 
     /// True if this thread is, or becomes without waiting, the tenant of its station.
     pub(super) fn has_station(&self) -> bool {
-        let station = self.station();
+        let station = &*self.station;
         station.is_tenant(self.seat_index)
             || (!self.stand_in && station.reclaim(self.seat_index, Duration::ZERO))
     }

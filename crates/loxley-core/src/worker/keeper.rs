@@ -73,7 +73,7 @@ impl Worker {
     pub(super) fn look_once_more(&self) -> bool {
         let left = self.scheduler.idle.left();
         !left.is_empty() && {
-            let own = self.station().poller.as_deref().into_iter();
+            let own = self.station.poller.as_deref().into_iter();
             self.harvest(own.chain(self.scheduler.pollers(left)))
         }
     }
@@ -129,7 +129,7 @@ impl Worker {
                 .scheduler
                 .idle
                 .unattended()
-                .any(|station| station == self.station)
+                .any(|station| station == self.station_index)
     }
 }
 

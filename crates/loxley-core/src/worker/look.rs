@@ -16,7 +16,7 @@ impl Worker {
         self.set_slow(self.pace.mean_poll() > QUICK);
         self.shuffle_pace();
         if self.has_station() {
-            self.poll_station(self.station(), now);
+            self.poll_station(&self.station, now);
         }
         self.look_into_left();
         if self.scheduler.stuck.is_clear() {
@@ -28,12 +28,13 @@ impl Worker {
 
     /// Takes in the events and due timers of a station, its own or that of a stuck peer; true if there were any.
     pub(super) fn poll_station(&self, station: &Station, now: u64) -> bool {
+        let poller = station.poller.as_ref();
+        let poller = poller.filter(|poller| poller.registrations() > 0);
+        if poller.is_none() && now < station.timers.next_deadline() {
+            return false;
+        }
         let mut wakes = self.wakes.take();
-        if let Some(poller) = station
-            .poller
-            .as_ref()
-            .filter(|poller| poller.registrations() > 0)
-        {
+        if let Some(poller) = poller {
             // Somebody else inside is polling it for us; an error comes back at the next park.
             let _ = poller.try_poll(Timeout::Zero, &mut wakes);
         }
@@ -50,7 +51,7 @@ impl Worker {
             wakes.wake_all(is_task_waker, || {
                 self.holding.set(false);
                 // S2: foreign wakers may take their time.
-                if self.searching.get() {
+                if self.is_searching() {
                     self.stop_searching();
                 }
                 if self.held.replace(false) {
@@ -93,7 +94,7 @@ impl Worker {
     pub(super) fn take_one_injected(&self) {
         if let Some(task) = self.scheduler.injector.pop() {
             self.counters().injector_takes.add(1);
-            self.run_task(task);
+            self.run_task(task, 1);
         }
     }
 
@@ -103,13 +104,13 @@ impl Worker {
             return matches!(stolen, Stolen::Retry);
         };
         let announce = self.local.length() > 0 && self.local.publish(&self.seat.queue);
-        if self.searching.get() {
+        if self.is_searching() {
             // S2 announces for all who relied on this searcher, the rest of the batch included.
             self.stop_searching();
         } else if announce {
             self.scheduler.announce();
         }
-        self.run_task(task);
+        self.run_task(task, 1);
         true
     }
 

@@ -10,7 +10,7 @@ use super::counters::Counters;
 use super::pace::{self, Pace};
 use super::station::Station;
 use super::watch::{StuckMask, Watch};
-use super::{BLOCKED, SHUFFLES, STAMPS, TO_TAIL, Worker, with_current};
+use super::{SHUFFLES, STAMPS, TO_TAIL, Worker, with_current};
 use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::idle::{Announce, Idle};
@@ -102,7 +102,7 @@ pub struct Scheduler {
     pub alarm: Alarm,
     /// The seats whose threads are stuck.
     pub stuck: StuckMask,
-    pub stations: Box<[Station]>,
+    pub stations: Box<[Arc<Station>]>,
     /// Made when first used; thieves look at the first `seats_used` of them.
     seats: Box<[OnceLock<Arc<Seat>>]>,
     seats_used: AtomicUsize,
@@ -160,7 +160,7 @@ impl Scheduler {
             injector: Injector::new(),
             alarm: Alarm::new(),
             stuck: StuckMask::default(),
-            stations: stations.into_boxed_slice(),
+            stations: stations.into_iter().map(Arc::new).collect(),
             seats: seats.collect(),
             seats_used: AtomicUsize::new(0),
             homes: (0..workers + OUTSIDE_HOMES)
@@ -397,7 +397,7 @@ impl Scheduler {
         // A searcher would find it; but where all sleep, nobody searches, whatever the count says.
         let mut stations = self.stations.iter();
         let nobody = self.idle.counts().1 == 0 || stations.all(|station| station.park.is_parked());
-        let parked = |(station, seat): (&Station, &Arc<Seat>)| {
+        let parked = |(station, seat): (&Arc<Station>, &Arc<Seat>)| {
             station.park.is_parked() && seat.queue.has_work_before_park()
         };
         let left = || self.stations.iter().zip(self.seats()).any(parked);
@@ -448,15 +448,6 @@ impl Runner<Scheduler> for Worker {
     }
 
     #[inline]
-    fn reschedule(&self, task: Task) {
-        self.counters().wakes.add(1);
-        if self.mode.get() & (BLOCKED | STAMPS) != 0 {
-            return self.reschedule_slow(task);
-        }
-        self.push(task);
-    }
-
-    #[inline]
     fn completed(&self) {
         self.counters().completed.add(1);
     }
@@ -468,20 +459,6 @@ impl Runner<Scheduler> for Worker {
         self.mode.set(mode | u8::from(self.local.length() > 0));
         wake_caught(joiner);
         self.mode.set(mode);
-    }
-}
-
-impl Worker {
-    #[cold]
-    fn reschedule_slow(&self, task: Task) {
-        let mode = self.mode.get();
-        if mode & STAMPS != 0 {
-            self.scheduler.stamp(&task);
-        }
-        if mode & BLOCKED != 0 {
-            return self.scheduler.inject(task);
-        }
-        self.push(task);
     }
 }
 

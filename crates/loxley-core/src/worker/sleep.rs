@@ -32,7 +32,7 @@ impl Worker {
             self.forked();
         }
         self.seat.watch.running.clear();
-        if self.scheduler.config.on_park.is_some() && self.searching.replace(false) {
+        if self.scheduler.config.on_park.is_some() && self.set_searching(false) {
             // S2: the hook may take its time. Nobody relies on this searcher: it goes through I1 to I3 below.
             self.scheduler.idle.give_up_searching();
         }
@@ -44,12 +44,8 @@ impl Worker {
         run_hook(self.scheduler.config.on_unpark.as_ref());
     }
 
-    fn has_own_work(&self) -> bool {
-        !self.seat.queue.slot.is_empty() || self.local.length() > 0
-    }
-
     fn sleep_at_station(&self) {
-        if !self.station().begin_sleep(self.seat_index) {
+        if !self.station.begin_sleep(self.seat_index) {
             return;
         }
         self.seat.watch.set_resting(true);
@@ -57,26 +53,32 @@ impl Worker {
         let (bed, found) = self.publish_and_sleep(&mut wakes);
         // I4, and the end of every sleep. Before the station can be taken away: the list knows stations, not threads,
         // and the next tenant's sleep must not be mistaken for this one.
-        let unparked = self.scheduler.idle.unpark_self(self.station, bed, found);
-        self.searching.set(unparked == Unparked::Searching);
-        self.station().end_sleep(self.seat_index);
+        let unparked = self
+            .scheduler
+            .idle
+            .unpark_self(self.station_index, bed, found);
+        self.set_searching(unparked == Unparked::Searching);
+        self.station.end_sleep(self.seat_index);
         self.seat.watch.set_resting(false);
         self.after_sleep(wakes);
     }
 
     /// I1 to I3; true if there was something to do, false after a sleep.
     fn publish_and_sleep(&self, wakes: &mut WakeList) -> (Bed, bool) {
-        let station = self.station();
+        let station = &*self.station;
         let until = station.timers.next_deadline();
         let now = self.scheduler.clock.now();
         self.count_work(self.pace.pause(now));
         self.set_slow(false);
-        let was_searching = self.searching.replace(false);
+        let was_searching = self.set_searching(false);
         let wish = Wish {
             sources: station.registrations() > 0,
             relies: self.scheduler.may_rely_on_the_awake(),
         };
-        let bed = self.scheduler.idle.park(self.station, wish, was_searching); // I1
+        let bed = self
+            .scheduler
+            .idle
+            .park(self.station_index, wish, was_searching); // I1
         if bed.last {
             self.scheduler.all_asleep(now, until);
         }
@@ -99,7 +101,7 @@ impl Worker {
 
     /// I3: true if there is something to do after all.
     fn must_not_sleep(&self, bed: &Bed, until: u64) -> bool {
-        let station = self.station();
+        let station = &*self.station;
         self.should_leave()
             || self.scheduler.has_work()
             || station.timers.next_deadline() < until
@@ -137,7 +139,7 @@ impl Worker {
                 return self.poller_failed(&error, wakes);
             }
         }
-        if wakes.is_empty() && self.station().park.is_parked() && !self.scheduler.clock.is_held() {
+        if wakes.is_empty() && self.station.park.is_parked() && !self.scheduler.clock.is_held() {
             self.scheduler.clock.move_to(until);
         }
     }
@@ -158,7 +160,7 @@ impl Worker {
     ) -> std::io::Result<()> {
         let Some(mut guard) = place.guard else {
             self.counters().futex_parks.add(1);
-            self.station().park.sleep(time);
+            self.station.park.sleep(time);
             return Ok(());
         };
         self.counters().poller_parks.add(1);
@@ -180,7 +182,7 @@ impl Worker {
             if look > 0 {
                 crate::primitive::thread::sleep(CONFIRM);
             }
-            self.station().park.is_parked()
+            self.station.park.is_parked()
                 && (self.scheduler.has_stranded_work() || self.neglects_its_station(how))
         });
         if wakes.is_empty() && looks.all(|lost| lost) {
@@ -190,7 +192,7 @@ impl Worker {
 
     /// True if a source or a deadline was added that this sleeper should have been told of.
     fn neglects_its_station(&self, how: How) -> bool {
-        let station = self.station();
+        let station = &*self.station;
         let due = station.timers.next_deadline() <= self.scheduler.clock.now();
         due || match how {
             How::Futex => station.registrations() > 0,
@@ -203,7 +205,7 @@ impl Worker {
         let now = self.scheduler.clock.now();
         self.pace.resume(now);
         self.scheduler.alarm.active(now);
-        self.station().timers.expire(now, &mut wakes);
+        self.station.timers.expire(now, &mut wakes);
         self.deliver(wakes);
         // Who was only called has no polls to be slow with: two such would call each other for ever.
         self.set_slow(self.has_own_work() && self.pace.mean_poll() > QUICK);
@@ -213,12 +215,12 @@ impl Worker {
     /// without end; tasks and timers go on.
     #[cold]
     fn poller_failed(&self, error: &std::io::Error, wakes: &mut WakeList) {
-        let Some(poller) = &self.station().poller else {
+        let Some(poller) = &self.station.poller else {
             return;
         };
         eprintln!(
             "loxley: worker {} could not wait on its poller, whose sockets fail from now on: {error}",
-            self.station
+            self.station_index
         );
         poller.fail(wakes);
     }
@@ -229,7 +231,7 @@ impl Worker {
     fn forked(&self) -> ! {
         eprintln!(
             "loxley: worker {} goes on in a forked child: a fork inside a task must end with `exec` or `exit`",
-            self.station
+            self.station_index
         );
         std::process::abort();
     }

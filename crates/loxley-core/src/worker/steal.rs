@@ -11,11 +11,11 @@ impl Worker {
         if self.scheduler.seats_used() == 1 && self.scheduler.stuck.is_clear() {
             return false;
         }
-        if !self.searching.get() {
+        if !self.is_searching() {
             if !self.scheduler.idle.start_searching() {
                 return false;
             }
-            self.searching.set(true);
+            self.set_searching(true);
         }
         // A second pass only if somebody was faster than us in the first.
         let contended = match self.visit_all() {
