@@ -86,16 +86,6 @@ impl Clock {
         }
     }
 
-    /// The present, as deadlines are compared with it.
-    #[inline]
-    pub fn instant(&self) -> Instant {
-        #[cfg(feature = "test-util")]
-        if self.0.pausable.is_some() {
-            return self.0.origin + Duration::from_nanos(self.now().saturating_sub(self.0.start));
-        }
-        Instant::now()
-    }
-
     /// The clock's reading at `instant`; earlier instants read `start`, absurd ones `u64::MAX - 1`.
     #[inline]
     pub fn to_ns(&self, instant: Instant) -> u64 {
@@ -104,6 +94,11 @@ impl Clock {
             .start
             .saturating_add(duration_ns(since))
             .min(u64::MAX - 1)
+    }
+
+    /// When it reads, or has read, so; what lies before its start is the start.
+    pub fn instant_at(&self, reading: u64) -> Instant {
+        self.0.origin + Duration::from_nanos(reading.saturating_sub(self.0.start))
     }
 
     /// Moves a manual clock on; a real one goes its own way.
@@ -142,6 +137,14 @@ impl Clock {
                 let passed = self.to_ns(Instant::now()).saturating_sub(since);
                 pause.base.saturating_add(passed)
             }
+        }
+    }
+
+    /// The present, as deadlines are compared with it.
+    pub fn instant(&self) -> Instant {
+        match self.0.pausable {
+            Some(_) => self.instant_at(self.now()),
+            None => Instant::now(),
         }
     }
 
@@ -203,8 +206,10 @@ impl Clock {
 }
 
 /// A duration in nanoseconds; 584 years and more saturate.
+#[inline]
 pub fn duration_ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    let whole = duration.as_secs().saturating_mul(1_000_000_000);
+    whole.saturating_add(duration.subsec_nanos().into())
 }
 
 #[cfg(all(test, not(loxley_loom)))]
@@ -230,6 +235,14 @@ mod tests {
         let before = Instant::now();
         let clock = Clock::real(7);
         assert_eq!(clock.to_ns(before), 7);
+    }
+
+    #[test]
+    fn a_reading_is_that_of_its_instant() {
+        let clock = Clock::real(7);
+        for reading in [7, 8, 1_500_000_000, u64::MAX - 1] {
+            assert_eq!(clock.to_ns(clock.instant_at(reading)), reading);
+        }
     }
 
     #[test]

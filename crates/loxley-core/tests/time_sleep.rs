@@ -92,6 +92,23 @@ fn nothing_and_the_past_are_ready_at_once() {
 }
 
 #[test]
+fn a_deadline_is_told_as_it_was_set() {
+    let past = Instant::now();
+    for runtime in both_flavors() {
+        runtime.block_on(async {
+            assert_eq!(Sleep::until(past).deadline(), past);
+            let millis = [0, 1, 8, 3_600_000].map(Duration::from_millis);
+            for duration in millis.into_iter().chain([Duration::from_nanos(1)]) {
+                let before = Instant::now();
+                let sleep = Sleep::after(duration);
+                let bounds = before + duration..=Instant::now() + duration;
+                assert!(bounds.contains(&sleep.deadline()), "{duration:?}");
+            }
+        });
+    }
+}
+
+#[test]
 fn absurd_deadlines_saturate_and_can_be_dropped() {
     watched(|| {
         for runtime in both_flavors() {

@@ -10,14 +10,15 @@ use pin_project_lite::pin_project;
 
 use super::context::{self, TryCurrentError};
 use crate::budget;
+use crate::clock::duration_ns;
 use crate::primitive::Arc;
 use crate::timer::{Deadline, Entry, Here, Timers};
 use crate::worker::{Worker, with_any_current};
 
-/// Sleeps shorter than this end at their exact deadline; longer ones may share a wake with others.
-const EXACT: Duration = Duration::from_millis(8);
-/// What stands for "never": about thirty years, as in tokio; longer sleeps saturate.
-const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+/// Sleeps of fewer nanoseconds end at their exact deadline; longer ones may share a wake with others.
+const EXACT: u64 = 8_000_000;
+/// What stands for "never", in nanoseconds: about thirty years, as in tokio; longer sleeps saturate.
+const FAR: u64 = 86_400 * 365 * 30 * 1_000_000_000;
 
 /// The reading that stands for "has passed already": no clock of a runtime fires anything at it.
 const DUE: Deadline = Deadline::exact(0);
@@ -51,7 +52,8 @@ pin_project! {
     /// ```
     #[must_use = "a sleep does nothing unless it is awaited"]
     pub struct Sleep {
-        deadline: Instant,
+        // As it was given; `None`: it is the instant of `fire_at`.
+        deadline: Option<Instant>,
         fire_at: Deadline,
         #[pin]
         entry: Entry,
@@ -66,7 +68,9 @@ impl Sleep {
     /// Outside a runtime, or if the runtime was built without `enable_time`.
     #[track_caller]
     pub fn until(deadline: Instant) -> Self {
-        Self::new(|now| (deadline, deadline.saturating_duration_since(now)))
+        let timers = timers_of_sleep();
+        let (now, at) = (timers.clock().now(), timers.clock().to_ns(deadline));
+        Self::new(timers, now, at, Some(deadline))
     }
 
     /// Waits for `duration`, at most for about thirty years.
@@ -79,24 +83,18 @@ impl Sleep {
     /// Outside a runtime, or if the runtime was built without `enable_time`.
     #[track_caller]
     pub fn after(duration: Duration) -> Self {
-        let duration = duration.min(FAR);
-        Self::new(|now| (now.checked_add(duration).unwrap_or(now), duration))
+        let timers = timers_of_sleep();
+        let now = timers.clock().now();
+        let at = now.saturating_add(duration_ns(duration).min(FAR));
+        let ended = (at == now).then(|| timers.clock().instant_at(now));
+        Self::new(timers, now, at, ended)
     }
 
-    /// `when`: what the deadline is, and how long that is from the present.
-    #[track_caller]
-    fn new(when: impl FnOnce(Instant) -> (Instant, Duration)) -> Self {
-        let timers = match timers_here() {
-            Ok(Some(timers)) => timers,
-            Ok(None) => panic!(
-                "timers are disabled: call `enable_time` or `enable_all` on the runtime's `Builder`"
-            ),
-            Err(error) => panic!("cannot sleep: {error}"),
-        };
-        let (deadline, left) = when(timers.clock().instant());
+    #[inline]
+    fn new(timers: Arc<Timers>, now: u64, at: u64, deadline: Option<Instant>) -> Self {
         Self {
             deadline,
-            fire_at: fire_at(&timers, deadline, left),
+            fire_at: fire_at(&timers, now, at),
             entry: Entry::new(timers),
         }
     }
@@ -104,6 +102,7 @@ impl Sleep {
     /// When it ends.
     pub fn deadline(&self) -> Instant {
         self.deadline
+            .unwrap_or_else(|| self.entry.home().clock().instant_at(self.fire_at.at))
     }
 
     /// True once it has fired, or if its deadline had passed when it was set.
@@ -116,9 +115,8 @@ impl Sleep {
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.project();
         let home = this.entry.home();
-        let left = deadline.saturating_duration_since(home.clock().instant());
-        *this.deadline = deadline;
-        *this.fire_at = fire_at(home, deadline, left);
+        *this.deadline = Some(deadline);
+        *this.fire_at = fire_at(home, home.clock().now(), home.clock().to_ns(deadline));
         with_any_current(|worker| {
             let here = here(worker, this.entry.home());
             this.entry.reset(here, *this.fire_at);
@@ -126,14 +124,15 @@ impl Sleep {
     }
 }
 
-/// When a timer with this deadline fires, by the clock of its wheel.
-fn fire_at(timers: &Timers, deadline: Instant, left: Duration) -> Deadline {
-    if left.is_zero() {
-        return DUE;
-    }
-    Deadline {
-        at: timers.clock().to_ns(deadline).max(DUE.at + 1),
-        shares: left >= EXACT && !is_paused(timers),
+/// When a timer that is set now, for a reading of its clock, fires.
+#[inline]
+fn fire_at(timers: &Timers, now: u64, at: u64) -> Deadline {
+    match at.saturating_sub(now) {
+        0 => DUE,
+        left => Deadline {
+            at,
+            shares: left >= EXACT && !is_paused(timers),
+        },
     }
 }
 
@@ -147,6 +146,19 @@ fn is_paused(timers: &Timers) -> bool {
 #[cfg(not(feature = "test-util"))]
 fn is_paused(_: &Timers) -> bool {
     false
+}
+
+/// The wheel for a sleep made here.
+#[inline]
+#[track_caller]
+fn timers_of_sleep() -> Arc<Timers> {
+    match timers_here() {
+        Ok(Some(timers)) => timers,
+        Ok(None) => panic!(
+            "timers are disabled: call `enable_time` or `enable_all` on the runtime's `Builder`"
+        ),
+        Err(error) => panic!("cannot sleep: {error}"),
+    }
 }
 
 /// The wheel for a timer made here; `None` if timers are disabled.
@@ -201,7 +213,7 @@ impl Future for Sleep {
 impl fmt::Debug for Sleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sleep")
-            .field("deadline", &self.deadline)
+            .field("deadline", &self.deadline())
             .field("elapsed", &self.is_elapsed())
             .finish_non_exhaustive()
     }

@@ -120,9 +120,11 @@ impl Entry {
     #[inline]
     fn withdraw(self: Pin<&mut Self>) -> bool {
         let mut this = self.project();
-        let waiting = this.link.is_held() && this.home.remove(this.link.as_mut());
+        if this.link.is_held() && this.home.remove(this.link.as_mut()) {
+            return true;
+        }
         this.link.rearm();
-        waiting
+        false
     }
 }
 

@@ -277,7 +277,7 @@ impl List {
         self.bounds.add(deadline);
     }
 
-    /// Takes one node out.
+    /// Takes one node out; the bounds stay.
     #[inline]
     fn remove(&mut self, links: Links) {
         match links.prev {
@@ -287,15 +287,6 @@ impl List {
         match links.next {
             Some(next) => next.links(|after| after.prev = links.prev),
             None => self.tail = links.prev,
-        }
-        // V4: a list of several keeps its bound, to spare the walk.
-        match self.head {
-            None => self.bounds = Bounds::NONE,
-            Some(only) if self.tail == Some(only) => {
-                self.bounds = Bounds::NONE;
-                self.bounds.add(only.deadline());
-            }
-            Some(_) => {}
         }
     }
 }
@@ -359,12 +350,16 @@ impl Wheel {
             ..deadline
         };
         self.place(node, deadline);
-        let due = match deadline.shares {
-            true => self.wait_for_others(deadline.at),
-            false => deadline.at,
-        };
-        if due < self.next && due < END_OF_TIME {
-            self.next = due;
+        // Nobody comes before a deadline, so one that is later than `next` does not change it.
+        if deadline.at < self.next.min(END_OF_TIME) {
+            let due = match deadline.shares {
+                true => self.wait_for_others(deadline.at),
+                false => deadline.at,
+            };
+            // What is put off to the end of time comes never.
+            if due < self.next && due < END_OF_TIME {
+                self.next = due;
+            }
         }
         Ok(())
     }
@@ -378,17 +373,27 @@ impl Wheel {
         let links = Node(NonNull::from(link.as_ref().get_ref())).links(|links| *links);
         let slot = usize::from(links.slot) % self.slots.len();
         let list = &mut self.slots[slot];
-        let bounds = list.bounds;
         list.remove(links);
-        let moved = list.bounds != bounds;
-        if list.head.is_none() {
-            self.vacate(slot);
-        }
-        if moved && self.due(bounds) == self.next {
-            self.next = self.search();
+        // V4: a list of several keeps its bound, to spare the walk.
+        if list.head == list.tail {
+            self.tighten(slot);
         }
         link.word.store(IDLE, Ordering::Relaxed); // the caller is alone with it
         true
+    }
+
+    /// V4: a slot has come down to one entry, or to none.
+    #[inline(never)]
+    fn tighten(&mut self, slot: usize) {
+        let list = &mut self.slots[slot];
+        let before = mem::replace(&mut list.bounds, Bounds::NONE);
+        match list.head {
+            Some(only) => list.bounds.add(only.deadline()),
+            None => self.vacate(slot),
+        }
+        if self.slots[slot].bounds != before && self.due(before) == self.next {
+            self.next = self.search();
+        }
     }
 
     /// When somebody has to come (V6), or a lower bound of it; [`NEVER`] if no deadline comes.
