@@ -162,10 +162,8 @@ fn an_interrupted_call_is_tried_again() {
 fn an_interrupted_wait_loses_no_event_and_ends_no_sleep_early() {
     under_strace(
         "an_interrupted_wait_loses_no_event_and_ends_no_sleep_early",
-        &[
-            "/^epoll_p?wait:error=EINTR:when=1+2",
-            "futex:error=EINTR:when=20+7",
-        ],
+        // Not `futex`: an injected error cannot be kept to waits, and a wake that is swallowed, which no kernel does, is lost.
+        &["/^epoll_p?wait:error=EINTR:when=1+2"],
         || {
             let base = BaseLine::take();
             for runtime in both_flavors() {
