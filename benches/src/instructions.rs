@@ -144,11 +144,18 @@ fn checked(names: &[String]) -> io::Result<()> {
     Ok(())
 }
 
+/// Starts a program on one processor, where no thread preempts the one that woke it: the client sends all that it can
+/// before the server reads, and the other way round. So how many messages come with one look does not depend on who is
+/// faster.
+const LOCKSTEP: [&str; 6] = ["chrt", "--batch", "0", "taskset", "--cpu-list", "0"];
+
 /// A tool that runs a program, and where it says what it counted.
 pub(crate) struct Counter {
     command: &'static [&'static str],
     /// Callgrind's dumps hold the count, and not what it says.
     dumps: bool,
+    /// Whether client and server run by turns.
+    lockstep: bool,
     read: fn(&str) -> Option<u64>,
 }
 
@@ -159,6 +166,7 @@ pub(crate) const INSTRUCTIONS: Counter = Counter {
         "--callgrind-out-file=/dev/null",
     ],
     dumps: false,
+    lockstep: false,
     read: collected,
 };
 
@@ -167,13 +175,24 @@ pub(crate) const INSTRUCTIONS: Counter = Counter {
 pub(crate) const WORKER_INSTRUCTIONS: Counter = Counter {
     command: &["valgrind", "--tool=callgrind", "--separate-threads=yes"],
     dumps: true,
+    lockstep: true,
     read: busiest,
 };
 
-/// System calls of all threads, but not of programs that are started meanwhile.
+/// System calls of all threads of the runtime, by their names, and not of the client.
+/// Counted by the kernel: under strace a poll takes so long that the monitor takes its worker for stuck.
 pub(crate) const CALLS: Counter = Counter {
-    command: &["strace", "-f", "-b", "execve", "-c", "-U", "calls,name"],
+    command: &[
+        "perf",
+        "stat",
+        "-x,",
+        "-e",
+        "raw_syscalls:sys_enter",
+        "--filter",
+        "comm ~ \"loxley*\"",
+    ],
     dumps: false,
+    lockstep: true,
     read: called,
 };
 
@@ -187,6 +206,7 @@ const ALLOCATIONS: Counter = Counter {
         "--freelist-vol=0",
     ],
     dumps: false,
+    lockstep: false,
     read: allocated,
 };
 
@@ -213,9 +233,11 @@ impl Counter {
         runtime: &str,
         amount: u64,
     ) -> io::Result<(u64, u64)> {
-        let (tool, arguments) = self.command.split_first().expect("a tool has a name");
+        let turns: &[_] = if self.lockstep { &LOCKSTEP } else { &[] };
+        let mut words = turns.iter().chain(self.command);
+        let tool = words.next().expect("a tool has a name");
         let mut command = Command::new(tool);
-        command.args(arguments);
+        command.args(words);
         let dumps = std::env::temp_dir().join(format!("loxley-benches-{}", std::process::id()));
         if self.dumps {
             fs::create_dir_all(&dumps)?;
@@ -273,13 +295,13 @@ fn busiest(dumps: &str) -> Option<u64> {
     totals.filter_map(|total| total.trim().parse().ok()).max()
 }
 
-/// The count in the last line of strace's table, like `  1234 total`.
+/// The count in perf's line, like `1234,,raw_syscalls:sys_enter,56789,100.00,,`.
 fn called(said: &str) -> Option<u64> {
-    let total = said
+    let line = said
         .lines()
         .rev()
-        .find_map(|line| line.strip_suffix("total"))?;
-    total.trim().parse().ok()
+        .find(|line| line.contains(",raw_syscalls:sys_enter"))?;
+    line.split(',').next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -294,11 +316,14 @@ mod tests {
     }
 
     #[test]
-    fn the_calls_are_read_from_straces_last_line() {
-        let said = "    calls syscall\n--------- ----------------\n        1 rseq\n\
-                    --------- ----------------\n       55 total\n";
-        assert_eq!(called(said), Some(55));
-        assert_eq!(called("strace: nothing"), None);
+    fn the_calls_are_read_from_perfs_line() {
+        let said = "something else\n1234,,raw_syscalls:sys_enter,56789,100.00,,\n";
+        assert_eq!(called(said), Some(1_234));
+        assert_eq!(
+            called("<not counted>,,raw_syscalls:sys_enter,0,0.00,,"),
+            None
+        );
+        assert_eq!(called("perf: nothing"), None);
     }
 
     #[test]

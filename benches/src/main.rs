@@ -14,7 +14,7 @@ benches rivals [ROW ..] [--runs N] [--workers N] [--amount N] [--with RUNTIME] [
     alternates processes of loxley and its rivals and prints medians, spread and paired ratios
 benches rescue [CASE ..] [--runs N] [--workers N] [--only RUNTIME,..]
     shows what a stuck worker does to others, with the bars beside the figures; the case `cost` counts instructions and
-    system calls with and without rescue (needs valgrind and strace)
+    system calls with and without rescue (needs valgrind and perf)
 benches instructions [ROW ..] [--only RUNTIME,..] [--lines]
     counts instructions per operation with callgrind; with --lines only loxley's, and its allocations, for programs
 benches one ROW RUNTIME [--workers N] [--amount N] [--no-warm-up]

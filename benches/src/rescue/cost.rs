@@ -5,9 +5,9 @@
 //! is the third column; it leaves out the monitor alone.
 //!
 //! One worker, as in [`crate::instructions`], where the method stands; here its instructions alone, for the monitor works by
-//! the clock, which callgrind lets run ahead. System calls are strace's, of all threads of the
-//! process, the monitor's too, and not of the client beside it. A socket row's server finds several messages at each look,
-//! and how many varies; so these are medians.
+//! the clock, which callgrind lets run ahead. System calls are the kernel's own count, of all threads of the runtime, the
+//! monitor's too, and not of the client beside it. Server and client share one processor and do not preempt each other, so
+//! that the messages of a look are the same in number each time; and the figures are medians.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ fn calls_bar(without: f64) -> (f64, &'static str) {
 ///
 /// # Errors
 ///
-/// If valgrind or strace is missing or fails, or the other program does not build.
+/// If valgrind or perf is missing or fails, or the other program does not build.
 pub fn run(runs: usize) -> io::Result<Vec<String>> {
     let own = std::env::current_exe()?;
     let without = program_without_rescue().map_err(io::Error::other)?;
