@@ -6,13 +6,14 @@ mod watch;
 
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn, ready};
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use loxley::sync::oneshot;
 use loxley::task::{AsCompleted, MapConcurrent, as_completed, map_concurrent, yield_now};
 use support::{each, panic_of, probe, runtimes};
@@ -251,6 +252,67 @@ fn a_panic_goes_on_in_the_consumer() {
     });
     let text = panic_of(|| map_concurrent([1], 0, ready));
     assert!(text.contains("at least 1"), "{text}");
+}
+
+#[test]
+fn who_catches_a_panic_gets_the_outputs_of_the_others() {
+    law(|| async {
+        for (limit, ordered) in [(1, true), (1, false), (3, true), (3, false), (20, true)] {
+            let work = |number: u8| async move {
+                assert_ne!(number % 3, 1, "on purpose");
+                number
+            };
+            let mut outputs = map_concurrent(0..10, limit, work);
+            if !ordered {
+                outputs = outputs.unordered();
+            }
+            let (mut numbers, mut panics) = (Vec::new(), 0);
+            loop {
+                let next = AssertUnwindSafe(outputs.next()).catch_unwind();
+                match next.await {
+                    Ok(Some(number)) => numbers.push(number),
+                    Ok(None) => break,
+                    Err(_) => panics += 1,
+                }
+            }
+            if !ordered {
+                numbers.sort_unstable();
+            }
+            assert_eq!((numbers, panics), (vec![0, 2, 3, 5, 6, 8, 9], 3));
+        }
+    });
+}
+
+#[test]
+fn outputs_that_wait_for_their_turn_are_not_lost_when_the_order_no_longer_matters() {
+    law(|| async {
+        let (open, gate) = oneshot::channel::<()>();
+        let mut gate = Some(gate);
+        let mut outputs = map_concurrent(0..4, 4, move |number| {
+            let gate = gate.take();
+            async move {
+                if let Some(gate) = gate {
+                    gate.await.unwrap();
+                }
+                number
+            }
+        });
+        // The others end before the first, and wait for it.
+        for _ in 0..100 {
+            assert!(poll_fn(|cx| Poll::Ready(outputs.poll_next(cx).is_pending())).await);
+            yield_now().await;
+        }
+        let mut outputs = outputs.unordered();
+        let mut numbers = Vec::new();
+        for _ in 0..3 {
+            numbers.extend(outputs.next().await);
+        }
+        open.send(()).unwrap();
+        numbers.extend(outputs.next().await);
+        assert_eq!(outputs.next().await, None);
+        numbers.sort_unstable();
+        assert_eq!(numbers, [0, 1, 2, 3]);
+    });
 }
 
 #[test]

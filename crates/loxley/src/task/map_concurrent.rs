@@ -5,13 +5,13 @@
 //! At most `limit` items are *under way*: taken from the source and not yet given out. A slow consumer thus stops the
 //! source, and memory stays bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::task::{Context, Poll, ready};
 
-use super::JoinSet;
+use super::{Id, JoinSet};
 
 /// Runs `f` for each item, as a task of the current runtime, `limit` of them at once.
 ///
@@ -57,9 +57,7 @@ where
         items: Some(items.into_iter()),
         f,
         limit,
-        ordered: true,
-        taken: 0,
-        given: 0,
+        order: Some(VecDeque::new()),
         tasks: JoinSet::new(),
         early: BTreeMap::new(),
     }
@@ -80,12 +78,11 @@ pub struct MapConcurrent<I, F, Fut: Future> {
     items: Option<I>,
     f: F,
     limit: usize,
-    ordered: bool,
-    taken: usize,
-    given: usize,
-    tasks: JoinSet<(usize, Fut::Output)>,
+    /// The items under way, next one first; `None` if outputs are given as they come.
+    order: Option<VecDeque<Id>>,
+    tasks: JoinSet<Fut::Output>,
     /// Outputs that came before their turn.
-    early: BTreeMap<usize, Fut::Output>,
+    early: BTreeMap<Id, Fut::Output>,
 }
 
 impl<I, F, Fut> MapConcurrent<I, F, Fut>
@@ -120,7 +117,7 @@ where
     /// ```
     pub fn unordered(self) -> Self {
         Self {
-            ordered: false,
+            order: None,
             ..self
         }
     }
@@ -133,7 +130,8 @@ where
     ///
     /// # Panics
     ///
-    /// If a task panicked, with its panic, or was cancelled because the runtime ends. Outside a runtime.
+    /// If a task panicked, with its panic, or was cancelled because the runtime ends; the next call goes on with the other
+    /// items. Outside a runtime.
     ///
     /// ```
     /// # loxley::runtime::Runtime::new().unwrap().block_on(async {
@@ -162,38 +160,50 @@ where
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Fut::Output>> {
         loop {
             self.refill();
-            if let Some(output) = self.early.remove(&self.given) {
-                self.given += 1;
+            if let Some(output) = self.take_early() {
                 return Poll::Ready(Some(output));
             }
-            match ready!(self.tasks.poll_join_next(cx)) {
+            match ready!(self.tasks.poll_join_next_with_id(cx)) {
                 None => return Poll::Ready(None),
-                Some(Ok((_, output))) if !self.ordered => {
-                    self.given += 1;
-                    return Poll::Ready(Some(output));
+                Some(Ok((id, output))) => {
+                    self.early.insert(id, output);
                 }
-                Some(Ok((index, output))) => {
-                    self.early.insert(index, output);
+                Some(Err(error)) => {
+                    if let Some(order) = &mut self.order {
+                        // Those behind it do not wait for it.
+                        order.retain(|id| *id != error.id());
+                    }
+                    match error.try_into_panic() {
+                        Ok(payload) => resume_unwind(payload),
+                        Err(error) => panic!("{error}"),
+                    }
                 }
-                Some(Err(error)) => match error.try_into_panic() {
-                    Ok(payload) => resume_unwind(payload),
-                    Err(error) => panic!("{error}"),
-                },
             }
         }
     }
 
+    /// The output whose turn it is, if it is there.
+    fn take_early(&mut self) -> Option<Fut::Output> {
+        let Some(order) = &mut self.order else {
+            return Some(self.early.pop_first()?.1);
+        };
+        let output = self.early.remove(order.front()?)?;
+        order.pop_front();
+        Some(output)
+    }
+
     /// Takes items until so many are under way.
     fn refill(&mut self) {
-        while self.taken - self.given < self.limit {
+        while self.tasks.len() + self.early.len() < self.limit {
             let Some(items) = &mut self.items else { return };
             let Some(item) = items.next() else {
                 self.items = None;
                 return;
             };
-            let (index, future) = (self.taken, (self.f)(item));
-            self.taken += 1;
-            self.tasks.spawn(async move { (index, future.await) });
+            let task = self.tasks.spawn((self.f)(item));
+            if let Some(order) = &mut self.order {
+                order.push_back(task.id());
+            }
         }
     }
 }
@@ -220,7 +230,7 @@ impl<I, F, Fut: Future> fmt::Debug for MapConcurrent<I, F, Fut> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MapConcurrent")
             .field("limit", &self.limit)
-            .field("under_way", &(self.taken - self.given))
+            .field("under_way", &(self.tasks.len() + self.early.len()))
             .finish_non_exhaustive()
     }
 }
