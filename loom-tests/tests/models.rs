@@ -48,6 +48,8 @@ mod sync;
 #[cfg(loxley_loom)]
 mod task_join;
 #[cfg(loxley_loom)]
+mod task_local;
+#[cfg(loxley_loom)]
 mod task_state;
 #[cfg(loxley_loom)]
 mod timer;

@@ -51,7 +51,7 @@
 //! then be a compare-and-swap. Handing the drop to the waking thread: that is the hole in RUSTSEC-2021-0072. A set
 //! without the cell, over boxed futures: it would need abort, join and panics once more.
 //!
-//! Checked by `tests/task_local_*.rs` of the crate `loxley`.
+//! Checked by `tests/task_local_*.rs` of the crate `loxley` and `loom-tests/tests/task_local.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
