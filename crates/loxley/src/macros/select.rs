@@ -158,6 +158,11 @@ macro_rules! select {
         })
     };
 
+    // Before anything tries to read it as a pattern.
+    (@ { $($done:tt)* } else => $else:expr, $($rest:tt)+) => {
+        compile_error!("`else` is the last branch of `select!`, and there is one at most")
+    };
+
     // One more branch: with and without a condition, its handler a block or an expression.
     (@ { start = $start:expr; ($($count:tt)*) $($done:tt)* }
         $pattern:pat = $future:expr, if $condition:expr => $handler:block, $($rest:tt)*
@@ -225,9 +230,6 @@ macro_rules! select {
     };
 
     // What fits nowhere: without these it would come in again at the last way in, and so for ever.
-    (@ { $($done:tt)* } else => $else:expr, $($rest:tt)+) => {
-        compile_error!("`else` is the last branch of `select!`, and there is one at most")
-    };
     (@ { $($done:tt)* } $first:tt $($rest:tt)*) => {
         compile_error!(concat!(
             "`select!` cannot read the branch that begins with `", stringify!($first),

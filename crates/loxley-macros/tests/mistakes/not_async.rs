@@ -1,0 +1,2 @@
+#[loxley::main]
+fn main() {}
