@@ -5,15 +5,17 @@
 //!
 //! - A task that is spawned or woken runs, whoever else is busy or asleep.
 //! - The worker leaves when the runtime closes, and leaves no task behind.
+//! - A wake drops no future, also when nobody is left to run it: who wakes may hold a lock that the drop takes.
 
 use std::future::{Future, poll_fn};
 use std::panic::Location;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use loom::sync::Notify;
 use loom::thread;
-use loom_tests::{Tracked, Twin, check, must_fail};
+use loom_tests::{Tracked, Twin, Woken, check, must_fail};
 use loxley_core::doors::atomic::{AtomicBool, Ordering};
 use loxley_core::doors::fault::How;
 use loxley_core::doors::task::next_id;
@@ -186,6 +188,15 @@ fn a_worker_runs_what_is_woken_outside() {
     check(2, || a_wake());
 }
 
+/// Waits for the end of a task; one that is left behind is a deadlock.
+fn finish(mut handle: JoinHandle<()>) {
+    let (woken, waker) = Woken::new();
+    let mut cx = Context::from_waker(&waker);
+    while Pin::new(&mut handle).poll(&mut cx).is_pending() {
+        woken.wait();
+    }
+}
+
 /// A task is spawned while the runtime ends: it runs or is cancelled, and nothing is left.
 fn a_spawn_at_the_end() {
     let scheduler = scheduler(1);
@@ -198,13 +209,55 @@ fn a_spawn_at_the_end() {
         })
     };
     shut_down(&scheduler, vec![worker]);
-    let handle = spawner.join().unwrap();
-    assert!(handle.is_finished(), "a task is left behind");
+    finish(spawner.join().unwrap());
 }
 
 #[test]
 fn a_task_spawned_at_the_end_runs_or_is_cancelled() {
     check(2, || a_spawn_at_the_end());
+}
+
+/// Takes a lock when it is dropped.
+struct Locks(Arc<Mutex<()>>);
+
+impl Drop for Locks {
+    fn drop(&mut self) {
+        drop(self.0.lock());
+    }
+}
+
+/// A task is woken under the lock that the drop of its future takes, while the runtime ends.
+fn a_wake_under_a_lock_at_the_end() {
+    let scheduler = scheduler(1);
+    loom::stop_exploring();
+    let worker = start(&scheduler, 0);
+    let (place, polled) = (Arc::new(Mutex::new(None::<Waker>)), Event::new());
+    let lock = Arc::new(Mutex::new(()));
+    let (offered, first, locks) = (place.clone(), polled.clone(), Locks(lock.clone()));
+    let handle = spawn(
+        &scheduler,
+        poll_fn(move |cx| {
+            let _ = &locks;
+            *offered.lock() = Some(cx.waker().clone());
+            first.raise();
+            Poll::Pending
+        }),
+    );
+    polled.wait();
+    let waker = place.lock().take().expect("the task offers its waker");
+    loom::explore();
+    let waking = thread::spawn(move || {
+        let _locked = lock.lock();
+        waker.wake();
+    });
+    shut_down(&scheduler, vec![worker]);
+    waking.join().unwrap();
+    finish(handle);
+}
+
+#[test]
+fn a_wake_at_the_end_does_not_drop_what_takes_the_wakers_lock() {
+    check(2, || a_wake_under_a_lock_at_the_end());
 }
 
 const fn twin(file: &'static str, after: &'static str) -> Option<Twin> {
@@ -214,6 +267,12 @@ const fn twin(file: &'static str, after: &'static str) -> Option<Twin> {
         line: "fence(",
         how: How::Weaken,
     })
+}
+
+#[test]
+fn twin_an_end_without_its_fence() {
+    let twin = twin("worker/scheduler.rs", "pub fn end");
+    must_fail(twin, "deadlock", 2, || a_spawn_at_the_end());
 }
 
 #[test]

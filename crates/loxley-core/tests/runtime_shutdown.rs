@@ -758,6 +758,34 @@ fn a_wake_under_a_lock_at_the_end_does_not_drop_what_takes_the_lock() {
 }
 
 #[test]
+fn a_wake_under_a_lock_while_somebody_blocks_in_place_does_not_drop_what_takes_the_lock() {
+    let _alone = alone();
+    for count in [1, 2] {
+        watched(move || {
+            let runtime = workers(count);
+            let ((started, has_started), (release, released)) = (channel(), channel());
+            let pair = Arc::new(Pair::default());
+            for half in 0..2 {
+                runtime.spawn(Half(pair.clone(), half).wait());
+            }
+            until(|| pair.wakers.lock().unwrap().iter().all(Option::is_some));
+            runtime.spawn(async move {
+                block_in_place(|| {
+                    started.send(()).unwrap();
+                    let () = released.recv().unwrap();
+                });
+            });
+            has_started.recv().unwrap();
+            // Whoever blocks in place may wait for the two, so they are dropped before it comes back.
+            runtime.shutdown_background();
+            until(|| pair.drops.get() == 2);
+            release.send(()).unwrap();
+            until(|| threads_named(NAME) == 0);
+        });
+    }
+}
+
+#[test]
 fn a_wake_before_the_sweep_leaves_the_drop_to_the_sweep() {
     let _alone = alone();
     watched(|| {

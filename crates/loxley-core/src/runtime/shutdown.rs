@@ -12,7 +12,8 @@
 //!   ends. Somebody in `block_in_place` may wait for a task that only this step ends: if there is one, whoever shuts
 //!   down does this step, too; and who enters such a section after E2 does it first.
 //! - E5 the last worker closes pollers and timers: sockets and sleeps answer with an error from then on. It drops what
-//!   waits in the injector for the last time; who pushes after that does it.
+//!   waits in the injector for the last time; for what is pushed after that, by a thread that was in the middle of a
+//!   wake, a thread is started.
 //! - E6 whoever shuts down waits for the threads that come back in time and leaves the others alone. A thread of
 //!   the runtime itself, in a section that may block, does not wait for itself: it goes on, and leaves later.
 //!

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::idle::{Announce, Idle};
 use crate::primitive::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use crate::primitive::global::Mutex;
-use crate::primitive::{Arc, CachePadded, OnceLock, Process};
+use crate::primitive::{Arc, CachePadded, OnceLock, Process, Weak, thread};
 use crate::queue::{Injector, Public};
 use crate::random;
 use crate::task::{
@@ -127,6 +127,9 @@ pub struct Scheduler {
     roots: AtomicUsize,
     /// Nobody looks into the injector any more.
     ended: AtomicBool,
+    /// How many have asked for a drain of the injector since whoever does it began; 0 if nobody does.
+    drains: AtomicUsize,
+    this: Weak<Scheduler>,
 }
 
 /// Streams of random numbers: those of roots are numbered from here on, those of seats from 0.
@@ -177,6 +180,8 @@ impl Scheduler {
             woken_outside: AtomicUsize::new(0),
             roots: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
+            drains: AtomicUsize::new(0),
+            this: weak.clone(),
             process: Process::current(),
             config,
             clock,
@@ -346,6 +351,8 @@ impl Scheduler {
     /// Drops every future that nobody polls just now: the runtime is closed. Several threads may do so.
     #[cold]
     pub fn sweep(&self) {
+        // First: what these drops wake is left to us, and not to whoever wakes it.
+        let first = self.claims_drain();
         for home in self.homes() {
             home.cancel_all();
         }
@@ -355,35 +362,63 @@ impl Scheduler {
                 drop(task);
             }
         }
-        self.drain_injector();
+        if first || self.claims_drain() {
+            self.drain();
+        }
     }
 
     /// A task came into the injector of a closed runtime.
     ///
     /// It is not for us to drop: who wakes a task may hold a lock that the drop of its future takes. Each worker that
     /// leaves sweeps, and the last one ends. Only if that has happened, or if somebody who blocks in place may wait for
-    /// the task, it cannot be left to them.
+    /// the task, it cannot be left to them: then it is for whoever drains just now, or for a thread of its own.
     #[cold]
     fn pushed_late(&self) {
         fence(Ordering::SeqCst); // pairs with the fence in `end`: it finds the task, or we see that it was there
-        if self.ended.load(Ordering::Relaxed) || self.is_blocked_in_place() {
-            self.drain_injector();
+        let left_alone = self.ended.load(Ordering::Relaxed) || self.is_blocked_in_place();
+        if !left_alone || !self.claims_drain() {
+            return;
+        }
+        let refused = self.this.upgrade().is_none_or(|scheduler| {
+            let drain = move || scheduler.drain();
+            thread::spawn("loxley-late".into(), None, drain).is_err()
+        });
+        if refused {
+            self.drain();
         }
     }
 
-    /// The last sweep: from now on, who pushes drops what waits.
+    /// The last sweep: from now on nobody but who pushes sees to what waits.
     #[cold]
     pub fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst); // pairs with the fence in `pushed_late`
-        self.drain_injector();
+        if self.claims_drain() {
+            self.drain();
+        }
     }
 
-    /// Drops every task that waits for a worker: there will be none.
-    #[cold]
-    pub fn drain_injector(&self) {
-        while let Some(task) = self.injector.pop() {
-            drop(task);
+    /// Asks for a drain; true if the caller has to do it.
+    fn claims_drain(&self) -> bool {
+        // AcqRel: pairs with the exchange in `drain`, which then sees what was pushed before.
+        self.drains.fetch_add(1, Ordering::AcqRel) == 0
+    }
+
+    /// Drops every task that waits for a worker: there will be none. Also for those who ask meanwhile.
+    fn drain(&self) {
+        let mut asked = 1;
+        loop {
+            while let Some(task) = self.injector.pop() {
+                drop(task);
+            }
+            // AcqRel and Acquire: pair with the addition in `claims_drain`, by who asked meanwhile, or asks next.
+            let done = self
+                .drains
+                .compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Acquire);
+            match done {
+                Ok(_) => return,
+                Err(now) => asked = now,
+            }
         }
     }
 
