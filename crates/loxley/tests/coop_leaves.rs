@@ -9,33 +9,43 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use loxley::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
-use loxley::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
+use loxley::io::{
+    AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BoundedStream, BufReader, Interest,
+};
+use loxley::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use loxley::runtime::Builder;
 use loxley::spawn;
 use loxley::sync::{
-    Barrier, CancellationToken, Mutex, Notify, RwLock, Semaphore, broadcast, mpsc, oneshot, watch,
+    Barrier, CancellationToken, Mutex, Notify, PollSemaphore, PollSender, RwLock, Semaphore,
+    SetOnce, broadcast, mpsc, oneshot, watch,
 };
-use loxley::task::{JoinSet, coop, yield_now};
+use loxley::task::{JoinMap, JoinQueue, JoinSet, TaskGroup, TaskTracker, coop, yield_now};
 use loxley::time::{self, DelayQueue, Instant};
 
 /// More than the budget of 128, and few enough for what is prepared in advance.
 const OPERATIONS: usize = 1000;
+/// The same where each of them is a connection or a file.
+const PREPARED: usize = 300;
 
 /// Runs `operation` until a task that was spawned before it has had its turn.
-async fn gives_way(what: &str, mut operation: impl AsyncFnMut()) {
+async fn gives_way(what: &str, operation: impl AsyncFnMut()) {
+    gives_way_within(OPERATIONS, what, operation).await;
+}
+
+/// The same for an operation of which so many are prepared; more than the budget, or waiting would look like giving way.
+async fn gives_way_within(operations: usize, what: &str, mut operation: impl AsyncFnMut()) {
     let ran = Arc::new(AtomicBool::new(false));
     let victim = spawn({
         let ran = ran.clone();
         async move { ran.store(true, Ordering::Relaxed) }
     });
-    for _ in 0..OPERATIONS {
+    for _ in 0..operations {
         operation().await;
         if ran.load(Ordering::Relaxed) {
             return victim.await.unwrap();
         }
     }
-    panic!("{OPERATIONS} operations, and nobody else had a turn: {what}");
+    panic!("{operations} operations, and nobody else had a turn: {what}");
 }
 
 /// The opposite, to show that the rows can fail.
@@ -106,6 +116,33 @@ fn tasks_give_way() {
             yield_now().await;
         }
         gives_way("JoinSet", async || set.join_next().await.unwrap().unwrap()).await;
+
+        let mut map = JoinMap::new();
+        for number in 0..OPERATIONS {
+            map.spawn(number, async {});
+        }
+        let mut queue = JoinQueue::new();
+        let mut group = TaskGroup::<(), ()>::new();
+        for _ in 0..OPERATIONS {
+            queue.spawn(async {});
+            group.spawn(async { Ok(()) });
+        }
+        for _ in 0..3 * OPERATIONS {
+            yield_now().await;
+        }
+        gives_way("JoinMap", async || _ = map.join_next().await.unwrap()).await;
+        gives_way("JoinQueue", async || {
+            queue.join_next().await.unwrap().unwrap()
+        })
+        .await;
+        gives_way("TaskGroup", async || {
+            group.join_next().await.unwrap().unwrap()
+        })
+        .await;
+
+        let tracker = TaskTracker::new();
+        tracker.close();
+        gives_way("TaskTracker", async || tracker.wait().await).await;
     });
 }
 
@@ -190,6 +227,22 @@ fn channels_give_way() {
             drop(receiver.wait_for(|_| true).await.unwrap());
         })
         .await;
+        drop(receiver);
+        gives_way("watch closed", async || sender.closed().await).await;
+        let sender = broadcast::Sender::<u8>::new(1);
+        gives_way("broadcast closed", async || sender.closed().await).await;
+
+        let (sender, receiver) = mpsc::channel::<u8>(1);
+        let mut polled = PollSender::new(sender.clone());
+        gives_way("PollSender", async || {
+            std::future::poll_fn(|cx| polled.poll_reserve(cx))
+                .await
+                .unwrap();
+            polled.abort_send();
+        })
+        .await;
+        drop(receiver);
+        gives_way("mpsc closed", async || sender.closed().await).await;
     });
 }
 
@@ -222,6 +275,18 @@ fn locks_give_way() {
         let token = CancellationToken::new();
         token.cancel();
         gives_way("CancellationToken", async || token.cancelled().await).await;
+        gives_way("CancellationToken owned", async || {
+            token.clone().cancelled_owned().await;
+        })
+        .await;
+        let set = SetOnce::new_with(Some(5));
+        gives_way("SetOnce", async || _ = set.wait().await).await;
+        let mut polled = PollSemaphore::new(Arc::new(Semaphore::new(1)));
+        gives_way("PollSemaphore", async || {
+            let permit = std::future::poll_fn(|cx| polled.poll_acquire(cx)).await;
+            drop(permit.unwrap());
+        })
+        .await;
     });
 }
 
@@ -275,12 +340,28 @@ fn sockets_give_way() {
         })
         .await;
         drop::<TcpStream>(stream);
+        let peers: Vec<_> = (0..PREPARED)
+            .map(|_| std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap())
+            .collect();
+        listener.accept().await.unwrap();
+        gives_way_within(PREPARED - 1, "TcpListener", async || {
+            drop(listener.accept().await.unwrap());
+        })
+        .await;
+        drop(peers);
 
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let own = socket.local_addr().unwrap();
         gives_way("UdpSocket send and receive", async || {
             socket.send_to(&[0], own).await.unwrap();
             socket.recv_from(&mut [0]).await.unwrap();
+        })
+        .await;
+
+        let (one, two) = UnixDatagram::pair().unwrap();
+        gives_way("UnixDatagram", async || {
+            one.send(&[0]).await.unwrap();
+            two.recv(&mut [0]).await.unwrap();
         })
         .await;
 
@@ -321,6 +402,21 @@ fn streams_in_memory_give_way() {
             assert_eq!(copied.unwrap(), 10);
         })
         .await;
+        let (mut receiver, mut sender) = loxley::io::simplex(2 * OPERATIONS);
+        gives_way("simplex write", async || {
+            sender.write_all(&[0]).await.unwrap()
+        })
+        .await;
+        sender.write_all(&[0; OPERATIONS]).await.unwrap();
+        gives_way("simplex read", async || {
+            _ = receiver.read_u8().await.unwrap()
+        })
+        .await;
+        let bounded = BoundedStream::new(loxley::io::repeat(7), 10_000, 1);
+        gives_way("BoundedStream", async || {
+            assert_eq!(bounded.read_exact(10_000).await.unwrap().len(), 10_000);
+        })
+        .await;
         gives_way("copy_buf", async || {
             let copied = loxley::io::copy_buf(&mut &[0_u8; 10][..], &mut Vec::new()).await;
             assert_eq!(copied.unwrap(), 10);
@@ -357,6 +453,35 @@ fn files_give_way() {
         })
         .await;
         std::fs::remove_file(&path).unwrap();
+
+        std::fs::create_dir(&path).unwrap();
+        for number in 0..PREPARED {
+            std::fs::write(path.join(number.to_string()), []).unwrap();
+        }
+        let mut entries = loxley::fs::read_dir(&path).await.unwrap();
+        // The first brings a batch.
+        entries.next_entry().await.unwrap();
+        gives_way_within(PREPARED - 1, "ReadDir", async || {
+            assert!(entries.next_entry().await.unwrap().is_some());
+        })
+        .await;
+        std::fs::remove_dir_all(&path).unwrap();
+    });
+}
+
+#[test]
+fn children_and_notifications_give_way() {
+    on_one_thread(async {
+        let mut child = loxley::process::Command::new("true").spawn().unwrap();
+        child.wait().await.unwrap();
+        gives_way("Child", async || _ = child.wait().await.unwrap()).await;
+
+        let (notifier, mut notifications) = loxley::signal::notifier().unwrap();
+        gives_way("Notifications", async || {
+            notifier.notify();
+            assert_eq!(notifications.recv().await, Some(()));
+        })
+        .await;
     });
 }
 

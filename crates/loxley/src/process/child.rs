@@ -3,6 +3,8 @@
 use std::io;
 use std::process::{self, ExitStatus, Output};
 
+use loxley_core::coop;
+
 use super::exit::Exit;
 use super::orphans;
 use super::{ChildStderr, ChildStdin, ChildStdout};
@@ -128,12 +130,15 @@ impl Child {
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         // Otherwise a child that reads to the end would wait for us.
         drop(self.stdin.take());
-        let status = match self.running() {
-            Ok((std, exit)) => exit.wait(std).await?,
-            Err(status) => status,
-        };
-        self.state = State::Ended(status);
-        Ok(status)
+        coop::cooperative(async {
+            let status = match self.running() {
+                Ok((std, exit)) => exit.wait(std).await?,
+                Err(status) => status,
+            };
+            self.state = State::Ended(status);
+            Ok(status)
+        })
+        .await
     }
 
     /// Says how it ended; `None` if it has not.

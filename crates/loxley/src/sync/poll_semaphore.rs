@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use loxley_core::coop;
+
 use super::{AcquireError, OwnedSemaphorePermit, ReusableBoxFuture, Semaphore, TryAcquireError};
 
 type Acquiring = ReusableBoxFuture<'static, Result<OwnedSemaphorePermit, AcquireError>>;
@@ -76,10 +78,13 @@ impl PollSemaphore {
         let same = self.is_waiting && self.waits.as_ref().is_some_and(|(it, _)| *it == permits);
         if !same {
             if !self.is_waiting {
+                let unit = ready!(coop::poll_proceed(cx));
                 match semaphore().try_acquire_many_owned(permits) {
-                    Ok(permit) => return Poll::Ready(Some(permit)),
-                    Err(TryAcquireError::Closed) => return Poll::Ready(None),
                     Err(TryAcquireError::NoPermits) => {}
+                    ended => {
+                        unit.made_progress();
+                        return Poll::Ready(ended.ok());
+                    }
                 }
             }
             let acquiring = semaphore().acquire_many_owned(permits);

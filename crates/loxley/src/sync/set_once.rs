@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::pin::pin;
 
+use loxley_core::coop;
+
 use super::Notify;
 use super::once::Once;
 
@@ -135,17 +137,20 @@ impl<T> SetOnce<T> {
     /// # });
     /// ```
     pub async fn wait(&self) -> &T {
-        loop {
-            if let Some(value) = self.value.get() {
-                return value;
+        coop::cooperative(async {
+            loop {
+                if let Some(value) = self.value.get() {
+                    return value;
+                }
+                // Before the second look: whatever comes after it is not missed.
+                let set = pin!(self.set.notified());
+                if let Some(value) = self.value.get() {
+                    return value;
+                }
+                set.await;
             }
-            // Before the second look: whatever comes after it is not missed.
-            let set = pin!(self.set.notified());
-            if let Some(value) = self.value.get() {
-                return value;
-            }
-            set.await;
-        }
+        })
+        .await
     }
 }
 

@@ -8,8 +8,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use loxley_core::coop;
 use pin_project_lite::pin_project;
 
 use super::{JoinHandle, LocalSet};
@@ -474,14 +475,16 @@ impl Future for TaskTrackerWaitFuture<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let unit = ready!(coop::poll_proceed(cx));
         let this = self.project();
         if !*this.done {
             *this.done = this.shared.is_done() || this.ended.poll(cx).is_ready();
         }
-        match *this.done {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        if !*this.done {
+            return Poll::Pending;
         }
+        unit.made_progress();
+        Poll::Ready(())
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use loxley_core::coop;
+
 use super::error::SendError;
 use super::{Receiver, Shared};
 use crate::sync::primitive::atomic::Ordering;
@@ -189,14 +191,17 @@ impl<T> Sender<T> {
     /// # });
     /// ```
     pub async fn closed(&self) {
-        loop {
-            // Before the look: whatever comes after it is not missed.
-            let abandoned = self.shared.abandoned.notified();
-            if self.receiver_count() == 0 {
-                return;
+        coop::cooperative(async {
+            loop {
+                // Before the look: whatever comes after it is not missed.
+                let abandoned = self.shared.abandoned.notified();
+                if self.receiver_count() == 0 {
+                    return;
+                }
+                abandoned.await;
             }
-            abandoned.await;
-        }
+        })
+        .await;
     }
 
     /// How many senders keep the channel open.

@@ -147,11 +147,14 @@ impl<T, L: Limit> Chan<T, L> {
 
     /// Waits until the receiver is closed or gone.
     pub(super) async fn closed(&self) {
-        // Before the look: whatever comes after it is not missed.
-        let closed = self.closed.notified();
-        if !self.is_closed() {
-            closed.await;
-        }
+        coop::cooperative(async {
+            // Before the look: whatever comes after it is not missed.
+            let closed = self.closed.notified();
+            if !self.is_closed() {
+                closed.await;
+            }
+        })
+        .await;
     }
 
     pub(super) fn strong_count(&self) -> usize {

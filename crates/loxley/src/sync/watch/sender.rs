@@ -4,6 +4,8 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
+use loxley_core::coop;
+
 use super::error::SendError;
 use super::{CLOSED, Receiver, Ref, STEP, Shared};
 use crate::sync::primitive::atomic::Ordering;
@@ -158,14 +160,17 @@ impl<T> Sender<T> {
     /// # });
     /// ```
     pub async fn closed(&self) {
-        loop {
-            // Before the look: whatever comes after it is not missed.
-            let abandoned = self.shared.abandoned.notified();
-            if self.is_closed() {
-                return;
+        coop::cooperative(async {
+            loop {
+                // Before the look: whatever comes after it is not missed.
+                let abandoned = self.shared.abandoned.notified();
+                if self.is_closed() {
+                    return;
+                }
+                abandoned.await;
             }
-            abandoned.await;
-        }
+        })
+        .await;
     }
 
     /// Another receiver, which has seen the value that is there now.
