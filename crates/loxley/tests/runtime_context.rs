@@ -1,13 +1,20 @@
 //! The runtime as programs meet it: built, entered, nested, several at once.
 
+use std::future::Future;
 use std::io::ErrorKind;
-use std::process::Command;
+use std::pin::pin;
+use std::process::Stdio;
 use std::sync::{Barrier, mpsc};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use loxley::io::unix::AsyncFd;
 use loxley::io::{AsyncReadExt, AsyncWriteExt};
-use loxley::net::{TcpListener, TcpStream};
+use loxley::net::unix::pipe;
+use loxley::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
+use loxley::process::Command;
 use loxley::runtime::{Builder, Handle, Runtime, RuntimeFlavor, is_rt_shutdown_err};
+use loxley::signal::unix::{SignalKind, signal};
 use loxley::task::{JoinError, JoinHandle, block_in_place, spawn_blocking, yield_now};
 
 fn multi(workers: usize) -> Runtime {
@@ -77,7 +84,6 @@ fn two_runtimes_in_one_process_do_not_mix() {
 
 #[test]
 fn who_needs_a_runtime_that_is_gone_is_told_so() {
-    use std::task::{Context, Poll, Waker};
     let (gone, alive) = (multi(1), current());
     let listener = gone.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
@@ -90,10 +96,79 @@ fn who_needs_a_runtime_that_is_gone_is_told_so() {
     assert!(!is_rt_shutdown_err(&error), "{error}");
 
     let _guard = handle.enter();
-    let reading = std::pin::pin!(loxley::fs::read("."));
-    match reading.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Err(error)) => assert!(is_rt_shutdown_err(&error), "{error}"),
-        other => panic!("the pool is closed, but {other:?}"),
+    let error = polled(loxley::fs::read(".")).unwrap_err();
+    assert!(is_rt_shutdown_err(&error), "{error}");
+}
+
+#[test]
+fn sockets_children_and_signals_of_a_runtime_that_is_gone_say_so() {
+    let (gone, alive) = (multi(1), current());
+    let (socket, stream, pipe, any, child, signals) = gone.block_on(async {
+        let any = std::os::unix::net::UnixStream::pair().unwrap().0;
+        any.set_nonblocking(true).unwrap();
+        (
+            UdpSocket::bind("127.0.0.1:0").await.unwrap(),
+            UnixStream::pair().unwrap(),
+            pipe::pipe().unwrap(),
+            AsyncFd::new(any).unwrap(),
+            Command::new("cat").stdin(Stdio::piped()).spawn().unwrap(),
+            signal(SignalKind::hangup()).unwrap(),
+        )
+    });
+    let (mut stream, mut pipe, mut child, mut signals) = (stream.0, pipe.1, child, signals);
+    drop(gone);
+    alive.block_on(async {
+        let errors = [
+            socket.recv(&mut [0]).await.unwrap_err(),
+            stream.read_u8().await.unwrap_err(),
+            stream.write_u8(1).await.unwrap_err(),
+            pipe.read_u8().await.unwrap_err(),
+            any.readable().await.map(drop).unwrap_err(),
+            child.wait().await.unwrap_err(),
+        ];
+        for (at, error) in errors.iter().enumerate() {
+            assert!(is_rt_shutdown_err(error), "{at}: {error}");
+        }
+        assert_eq!(signals.recv().await, None);
+    });
+    child.start_kill().unwrap();
+}
+
+#[test]
+fn what_is_begun_in_a_runtime_that_is_gone_says_so() {
+    let gone = multi(1);
+    let handle = gone.handle().clone();
+    let folder = std::env::temp_dir();
+    let program = std::env::current_exe().unwrap();
+    let mut file = gone.block_on(loxley::fs::File::open(program)).unwrap();
+    drop(gone);
+    let _guard = handle.enter();
+    let errors = [
+        polled(loxley::signal::ctrl_c()).unwrap_err(),
+        polled(async { UdpSocket::bind("127.0.0.1:0").await?.recv(&mut [0]).await }).unwrap_err(),
+        polled(loxley::net::lookup_host("localhost:1"))
+            .map(drop)
+            .unwrap_err(),
+        polled(loxley::fs::read_dir(folder)).map(drop).unwrap_err(),
+        polled(async {
+            let mut out = loxley::io::stdout();
+            out.write_all(b"-").await?;
+            out.flush().await
+        })
+        .unwrap_err(),
+        polled(file.read_u8()).unwrap_err(),
+    ];
+    for (at, error) in errors.iter().enumerate() {
+        assert!(is_rt_shutdown_err(error), "{at}: {error}");
+    }
+}
+
+/// The output of a future that does not wait.
+fn polled<F: Future>(future: F) -> F::Output {
+    let mut cx = Context::from_waker(Waker::noop());
+    match pin!(future).poll(&mut cx) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
     }
 }
 
@@ -326,7 +401,7 @@ fn the_environment_overrides_the_number_of_workers() {
         return;
     }
     let child = |value: &str| {
-        let output = Command::new(std::env::current_exe().unwrap())
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
                 "the_environment_overrides_the_number_of_workers",

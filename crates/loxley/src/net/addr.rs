@@ -10,6 +10,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::{option, vec};
 
+use loxley_core::shared::shut_down;
+
 use crate::task::{JoinHandle, spawn_blocking};
 
 /// Things that have socket addresses.
@@ -195,8 +197,12 @@ mod sealed {
                 Resolving::Known(address) => Ok(Addresses::One(address.take().into_iter())),
                 Resolving::List(list) => Ok(Addresses::Many(std::mem::take(list).into_iter())),
                 Resolving::Asked(answer) => {
-                    let answer = ready!(Pin::new(answer).poll(cx));
-                    answer?.map(Addresses::Many)
+                    match ready!(Pin::new(answer).poll(cx)) {
+                        Ok(answer) => answer.map(Addresses::Many),
+                        // The runtime ends.
+                        Err(error) if error.is_cancelled() => Err(shut_down()),
+                        Err(error) => Err(error.into()),
+                    }
                 }
             })
         }
