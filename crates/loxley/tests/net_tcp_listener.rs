@@ -1,5 +1,7 @@
 //! What a TCP listener promises.
 
+mod kit;
+
 use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -7,6 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use kit::on_every_runtime;
 use loxley::io::{AsyncReadExt, AsyncWriteExt};
 use loxley::net::{TcpListener, TcpSocket, TcpStream};
 use loxley::runtime::Handle;
@@ -15,123 +18,135 @@ fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-#[loxley::test]
-async fn a_dropped_accept_future_loses_no_connection() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    assert!(poll_once(listener.accept()).is_pending());
-    let client = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
-    // Dropped without a poll, after the connection is there.
-    drop(listener.accept());
-    let (_, peer) = listener.accept().await.unwrap();
-    assert_eq!(peer, client.local_addr().unwrap());
-
-    // Dropped after it was polled and woken.
-    let waiting = loxley::spawn(async move {
-        let listener = Arc::new(listener);
-        let other = Arc::clone(&listener);
-        let accepting = loxley::spawn(async move { other.accept().await.map(drop) });
-        loxley::task::yield_now().await;
-        accepting.abort();
-        let _ = accepting.await;
-        listener
-    });
-    let listener = waiting.await.unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
-    let (_, peer) = listener.accept().await.unwrap();
-    assert_eq!(peer, client.local_addr().unwrap());
-}
-
-#[loxley::test(flavor = "multi_thread", worker_threads = 2)]
-async fn eight_tasks_may_await_accept_on_one_listener() {
-    let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let address = listener.local_addr().unwrap();
-    let acceptors: Vec<_> = (0..8)
-        .map(|_| {
-            let listener = Arc::clone(&listener);
-            loxley::spawn(async move { listener.accept().await.unwrap().1 })
-        })
-        .collect();
-    let mut clients = Vec::new();
-    for _ in 0..8 {
-        clients.push(TcpStream::connect(address).await.unwrap());
-    }
-    let mut accepted: Vec<SocketAddr> = Vec::new();
-    for acceptor in acceptors {
-        accepted.push(acceptor.await.unwrap());
-    }
-    let mut connected: Vec<_> = clients
-        .iter()
-        .map(|client| client.local_addr().unwrap())
-        .collect();
-    accepted.sort();
-    connected.sort();
-    assert_eq!(accepted, connected);
-}
-
-#[loxley::test]
-async fn an_accept_can_be_polled_by_hand() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    assert!(
-        poll_fn(|cx| Poll::Ready(listener.poll_accept(cx)))
+#[test]
+fn a_dropped_accept_future_loses_no_connection() {
+    on_every_runtime(|| async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        assert!(poll_once(listener.accept()).is_pending());
+        let client = TcpStream::connect(listener.local_addr().unwrap())
             .await
-            .is_pending()
-    );
-    let client = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
-    let (_, peer) = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
-    assert_eq!(peer, client.local_addr().unwrap());
+            .unwrap();
+        // Dropped without a poll, after the connection is there.
+        drop(listener.accept());
+        let (_, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+
+        // Dropped after it was polled and woken.
+        let waiting = loxley::spawn(async move {
+            let listener = Arc::new(listener);
+            let other = Arc::clone(&listener);
+            let accepting = loxley::spawn(async move { other.accept().await.map(drop) });
+            loxley::task::yield_now().await;
+            accepting.abort();
+            let _ = accepting.await;
+            listener
+        });
+        let listener = waiting.await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (_, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+    });
 }
 
-#[loxley::test]
-async fn an_address_that_is_taken_is_an_error_that_says_so() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    assert_eq!(
-        TcpListener::bind(address).await.unwrap_err().kind(),
-        ErrorKind::AddrInUse
-    );
-    // Of several addresses the first that can be bound is taken.
-    let free: SocketAddr = ([127, 0, 0, 1], 0).into();
-    let other = TcpListener::bind(&[address, free][..]).await.unwrap();
-    assert_ne!(other.local_addr().unwrap(), address);
-    let none: &[SocketAddr] = &[];
-    assert_eq!(
-        TcpListener::bind(none).await.unwrap_err().kind(),
-        ErrorKind::InvalidInput
-    );
+#[test]
+fn eight_tasks_may_await_accept_on_one_listener() {
+    on_every_runtime(|| async {
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let address = listener.local_addr().unwrap();
+        let acceptors: Vec<_> = (0..8)
+            .map(|_| {
+                let listener = Arc::clone(&listener);
+                loxley::spawn(async move { listener.accept().await.unwrap().1 })
+            })
+            .collect();
+        let mut clients = Vec::new();
+        for _ in 0..8 {
+            clients.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut accepted: Vec<SocketAddr> = Vec::new();
+        for acceptor in acceptors {
+            accepted.push(acceptor.await.unwrap());
+        }
+        let mut connected: Vec<_> = clients
+            .iter()
+            .map(|client| client.local_addr().unwrap())
+            .collect();
+        accepted.sort();
+        connected.sort();
+        assert_eq!(accepted, connected);
+    });
 }
 
-#[loxley::test]
-async fn a_listener_goes_to_the_standard_library_and_back() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let listener = TcpListener::from_std(listener).unwrap();
-    assert!(poll_once(listener.accept()).is_pending());
-    let listener = TcpListener::try_from(listener.into_std().unwrap()).unwrap();
-    listener.set_ttl(33).unwrap();
-    assert_eq!(listener.ttl().unwrap(), 33);
-    let address = listener.local_addr().unwrap();
-    assert!(format!("{listener:?}").contains(&address.to_string()));
-    TcpStream::connect(address).await.unwrap();
-    listener.accept().await.unwrap();
+#[test]
+fn an_accept_can_be_polled_by_hand() {
+    on_every_runtime(|| async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        assert!(
+            poll_fn(|cx| Poll::Ready(listener.poll_accept(cx)))
+                .await
+                .is_pending()
+        );
+        let client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (_, peer) = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+    });
 }
 
-#[loxley::test]
-async fn a_socket_listens_with_the_options_it_was_given() {
-    let socket = TcpSocket::new_v6().unwrap();
-    let Ok(()) = socket.bind("[::1]:0".parse().unwrap()) else {
-        return; // This machine has no IPv6.
-    };
-    let address = socket.local_addr().unwrap();
-    let listener = socket.listen(16).unwrap();
-    assert_eq!(listener.local_addr().unwrap(), address);
-    let client = TcpSocket::new_v6().unwrap().connect(address).await.unwrap();
-    let (_, peer) = listener.accept().await.unwrap();
-    assert_eq!(peer, client.local_addr().unwrap());
+#[test]
+fn an_address_that_is_taken_is_an_error_that_says_so() {
+    on_every_runtime(|| async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(
+            TcpListener::bind(address).await.unwrap_err().kind(),
+            ErrorKind::AddrInUse
+        );
+        // Of several addresses the first that can be bound is taken.
+        let free: SocketAddr = ([127, 0, 0, 1], 0).into();
+        let other = TcpListener::bind(&[address, free][..]).await.unwrap();
+        assert_ne!(other.local_addr().unwrap(), address);
+        let none: &[SocketAddr] = &[];
+        assert_eq!(
+            TcpListener::bind(none).await.unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+    });
+}
+
+#[test]
+fn a_listener_goes_to_the_standard_library_and_back() {
+    on_every_runtime(|| async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        assert!(poll_once(listener.accept()).is_pending());
+        let listener = TcpListener::try_from(listener.into_std().unwrap()).unwrap();
+        listener.set_ttl(33).unwrap();
+        assert_eq!(listener.ttl().unwrap(), 33);
+        let address = listener.local_addr().unwrap();
+        assert!(format!("{listener:?}").contains(&address.to_string()));
+        TcpStream::connect(address).await.unwrap();
+        listener.accept().await.unwrap();
+    });
+}
+
+#[test]
+fn a_socket_listens_with_the_options_it_was_given() {
+    on_every_runtime(|| async {
+        let socket = TcpSocket::new_v6().unwrap();
+        let Ok(()) = socket.bind("[::1]:0".parse().unwrap()) else {
+            return; // This machine has no IPv6.
+        };
+        let address = socket.local_addr().unwrap();
+        let listener = socket.listen(16).unwrap();
+        assert_eq!(listener.local_addr().unwrap(), address);
+        let client = TcpSocket::new_v6().unwrap().connect(address).await.unwrap();
+        let (_, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+    });
 }
 
 #[loxley::test(flavor = "multi_thread", worker_threads = 2)]
