@@ -197,6 +197,86 @@ fn futures_are_at_least_what_those_of_tokio_are() {
     assert!(excused.is_empty(), "no difference any more: {excused:?}");
 }
 
+/// `Send`, `Sync`, `Unpin`, `UnwindSafe`, `RefUnwindSafe`.
+type Answers = [bool; 5];
+const ALL: Answers = [true; 5];
+/// Futures, resolvers or sources of errors whose unwind safety nobody knows.
+const HOLDS_FOREIGN_CODE: Answers = [true, true, true, false, false];
+/// Of an `async fn`.
+const FUTURE: Answers = [true, true, false, false, false];
+
+#[test]
+fn what_tokio_does_not_have_answers_as_is_written_here() {
+    use loxley::io::{BoundedError, BoundedStream};
+    use loxley::net::TcpStream;
+    use loxley::net::connect::{
+        Attempt, BlockingResolver, ConnectError, Connector, Phase, StaticResolver,
+    };
+    use loxley::runtime::{Dump, LongPoll, LongPollKind, TaskPanic, dump};
+    use loxley::signal::unix::DumpOn;
+    use loxley::signal::{Notifications, Notifier};
+    use loxley::task::{AsCompleted, GroupError, MapConcurrent, TaskGroup};
+    use std::future::Ready;
+
+    type Futures = AsCompleted<Ready<u8>>;
+    type Mapped = MapConcurrent<std::vec::IntoIter<u8>, fn(u8) -> Ready<u8>, Ready<u8>>;
+    let mut wrong = Vec::new();
+    macro_rules! answers {
+        ($($value:expr => $expected:expr;)*) => {$({
+            let probe = &probe(|| $value);
+            let answers = [
+                probe.is_send(),
+                probe.is_sync(),
+                probe.is_unpin(),
+                probe.is_unwind_safe(),
+                probe.is_ref_unwind_safe(),
+            ];
+            if answers != $expected {
+                wrong.push(format!("{}: {answers:?}", stringify!($value)));
+            }
+        })*};
+    }
+    answers! {
+        any::<BoundedStream<TcpStream>>() => [true, true, true, true, false];
+        any::<BoundedError>() => HOLDS_FOREIGN_CODE;
+        any::<&'static BoundedStream<TcpStream>>().read_until(b"x") => FUTURE;
+        any::<&'static BoundedStream<TcpStream>>().search(b"x") => FUTURE;
+        any::<&'static BoundedStream<TcpStream>>().read_exact(5) => FUTURE;
+        any::<&'static BoundedStream<TcpStream>>().read(5) => FUTURE;
+        any::<&'static BoundedStream<TcpStream>>().write_all(b"x") => FUTURE;
+        any::<&'static BoundedStream<TcpStream>>().flush() => FUTURE;
+        any::<&'static BoundedStream<TcpStream>>().shutdown() => FUTURE;
+        any::<Connector>() => HOLDS_FOREIGN_CODE;
+        any::<ConnectError>() => HOLDS_FOREIGN_CODE;
+        any::<Attempt>() => HOLDS_FOREIGN_CODE;
+        any::<Phase>() => ALL;
+        any::<BlockingResolver>() => HOLDS_FOREIGN_CODE;
+        any::<StaticResolver<BlockingResolver>>() => HOLDS_FOREIGN_CODE;
+        any::<&'static Connector>().connect("x", 1) => FUTURE;
+        any::<Notifier>() => ALL;
+        any::<Notifications>() => ALL;
+        any::<&'static mut Notifications>().recv() => [true, true, false, false, true];
+        any::<DumpOn>() => ALL;
+        any::<TaskGroup<u8, u8>>() => HOLDS_FOREIGN_CODE;
+        any::<GroupError<u8>>() => ALL;
+        any::<TaskGroup<u8, u8>>().join() => FUTURE;
+        any::<&'static mut TaskGroup<u8, u8>>().join_next() => FUTURE;
+        any::<&'static mut TaskGroup<u8, u8>>().cancel() => FUTURE;
+        any::<Futures>() => HOLDS_FOREIGN_CODE;
+        any::<&'static mut Futures>().next() => FUTURE;
+        any::<Mapped>() => HOLDS_FOREIGN_CODE;
+        any::<&'static mut Mapped>().next() => FUTURE;
+        any::<LongPoll>() => ALL;
+        any::<LongPollKind>() => ALL;
+        any::<TaskPanic<'static>>() => [false, false, true, false, false];
+        any::<Dump>() => ALL;
+        any::<dump::Wait>() => ALL;
+        any::<dump::TaskState>() => ALL;
+        any::<loxley::compat::Tokio<Vec<u8>>>() => ALL;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_probe_tells_yes_from_no() {
     let probe = &probe(any::<std::rc::Rc<std::cell::Cell<u8>>>);

@@ -17,7 +17,7 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 
 use kit::{Folder, on_every_runtime, poll_once};
 use loxley::io::unix::AsyncFd;
-use loxley::io::{AsyncReadExt, AsyncWriteExt};
+use loxley::io::{AsyncReadExt, AsyncWriteExt, BoundedStream, BufReader, BufWriter};
 use loxley::net::connect::Connector;
 use loxley::net::unix::pipe;
 use loxley::net::{
@@ -218,6 +218,34 @@ fn a_name_need_not_be_utf8() {
             .map(drop)
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn streams_that_hold_nothing_panic_or_pass_everything_on() {
+    for message in [
+        panic_of(|| io::duplex(0)),
+        panic_of(|| io::simplex(0)),
+        panic_of(|| BoundedStream::new(io::empty(), 0, 1)),
+        panic_of(|| BoundedStream::new(io::empty(), 1, 0)),
+    ] {
+        assert!(message.contains("nothing"), "{message:?}");
+    }
+    on_every_runtime(|| async {
+        let mut bytes = Vec::new();
+        let mut reader = BufReader::with_capacity(0, &b"text"[..]);
+        reader.read_to_end(&mut bytes).await.unwrap();
+        assert_eq!(bytes, b"text");
+        let mut writer = BufWriter::with_capacity(0, Vec::new());
+        writer.write_all(b"text").await.unwrap();
+        assert_eq!(writer.get_ref(), b"text");
+        // As large as can be asked for: it is taken when needed.
+        let (mut near, mut far) = io::duplex(usize::MAX);
+        near.write_all(&[7; 100_000]).await.unwrap();
+        assert_eq!(far.read_u8().await.unwrap(), 7);
+        let stream = BoundedStream::new(io::join(&b"text"[..], io::sink()), usize::MAX, usize::MAX);
+        assert_eq!(stream.read_exact(4).await.unwrap(), b"text");
+        stream.write_all(b"text").await.unwrap();
     });
 }
 

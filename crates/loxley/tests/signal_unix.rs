@@ -2,12 +2,12 @@
 
 mod kit;
 
-use std::sync::{Mutex, MutexGuard, mpsc};
+use std::sync::{Mutex, MutexGuard, OnceLock, mpsc};
 
 use kit::{current_thread, on_every_runtime, poll_once, workers};
 use loxley::runtime::dump::TaskState;
 use loxley::signal::unix::{SignalKind, dump_on, signal};
-use loxley::signal::{ctrl_c, notifier};
+use loxley::signal::{Notifier, ctrl_c, notifier};
 use rustix::process::{Signal, getpid, kill_process};
 
 /// Signals are one for the whole process: one test at a time.
@@ -154,6 +154,27 @@ fn a_notification_from_any_thread_is_heard() {
         assert_eq!(notifications.recv().await, Some(()));
         assert!(poll_once(notifications.recv()).is_pending());
     });
+}
+
+#[test]
+fn a_notification_from_a_signal_handler_is_heard() {
+    static NOTIFIER: OnceLock<Notifier> = OnceLock::new();
+    extern "C" fn handler(_: libc::c_int) {
+        if let Some(notifier) = NOTIFIER.get() {
+            notifier.notify();
+        }
+    }
+    let _alone = alone();
+    let runtime = workers(1);
+    let (notifier, mut notifications) = runtime.block_on(async { notifier().unwrap() });
+    NOTIFIER.set(notifier).unwrap();
+    let handler = handler as extern "C" fn(libc::c_int) as libc::sighandler_t;
+    // SAFETY: the handler loads a pointer and notifies, which signal handlers may.
+    unsafe { libc::signal(libc::SIGURG, handler) };
+    for _ in 0..100 {
+        send(Signal::URG);
+        assert_eq!(runtime.block_on(notifications.recv()), Some(()));
+    }
 }
 
 #[test]
