@@ -19,7 +19,7 @@ mod calls;
 mod docs;
 mod page;
 mod paths;
-mod reasons;
+pub(crate) mod reasons;
 mod signature;
 mod surface;
 mod world;

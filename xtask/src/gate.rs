@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::{
-    api, counts, deps, doors, ecosystem, examples, faults, features, floors, idle, loom, moving,
-    msrv, museum, rust, tour, tree, unsafe_count,
+    api, both, counts, deps, doors, ecosystem, examples, faults, features, floors, idle, loom,
+    moving, msrv, museum, rust, tour, tree, unsafe_count,
 };
 
 /// What the command line may change.
@@ -130,6 +130,11 @@ pub(crate) const GATES: &[Gate] = &[
         name: "api",
         what: "docs/tokio.md says of everything in tokio what loxley has instead, with the reason",
         run: api::gate,
+    },
+    Gate {
+        name: "both",
+        what: "the examples of our documentation hold for tokio too, wherever it has what they are about",
+        run: both::gate,
     },
     Gate {
         name: "features",

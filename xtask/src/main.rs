@@ -8,6 +8,7 @@
 //! and a gate that found nothing to look at fails instead of passing.
 
 mod api;
+mod both;
 mod built;
 mod command;
 mod counts;
