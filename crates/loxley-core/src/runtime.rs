@@ -237,20 +237,27 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    worker::with_any_current(|worker| {
+    let spawned = worker::with_any_current(|worker| {
         // On a worker the runtime's shared count is left alone: all would fight for its line.
         let here = worker.map(Worker::scheduler);
         if let Some(scheduler) = here.filter(|scheduler| context::is_in(scheduler)) {
-            return scheduler.spawn(id, spawned_at, future);
+            return Ok(scheduler.spawn(id, spawned_at, future));
         }
-        match Handle::try_current() {
-            Ok(handle) => {
-                handle.assert_here();
-                handle.inner.scheduler.spawn(id, spawned_at, future)
-            }
-            Err(error) => panic!("cannot spawn a task: {error}"),
-        }
-    })
+        let handle = Handle::try_current()?;
+        handle.assert_here();
+        Ok(handle.inner.scheduler.spawn(id, spawned_at, future))
+    });
+    // Not in the closure: a closure's panic has no caller.
+    match spawned {
+        Ok(handle) => handle,
+        Err(error) => missing(error),
+    }
+}
+
+#[cold]
+#[track_caller]
+fn missing(error: TryCurrentError) -> ! {
+    panic!("cannot spawn a task: {error}")
 }
 
 /// Which worker of its runtime this thread is, counted from 0 as [`RuntimeMetrics`] does; `None` if it is none.
