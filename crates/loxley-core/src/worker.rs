@@ -18,8 +18,8 @@
 //! - W3 run tasks: the LIFO slot first, at most [`LIFO_TURNS`] times while others wait, then the deque, until the
 //!   next look or until there are none. A task that is ready again after its poll goes to the deque's tail; if no other
 //!   one waits it would be the next, and is polled again at once. After each *round*, as many polls as tasks waited at its
-//!   beginning or a few more, the worker takes from the injector: who comes from outside waits about as long as who comes
-//!   from within.
+//!   beginning, or a few more where polls are short, the worker takes from the injector: who comes from outside waits about
+//!   as long as who comes from within.
 //! - W4 nothing was there: a batch from the injector.
 //! - W5 search: the others' deques, from a random one on, those whose hint says so; somebody was faster: once more.
 //! - W6 ask to park. [`Worker::park`] then goes through I1 to I4 of `idle.rs`, in the poller if sockets need
@@ -84,9 +84,6 @@ use crate::task::{Lent, WakeList, outside_tasks};
 use crate::timer::Timers;
 use pace::Pace;
 use visit::Visit;
-
-/// Polls of a round at least: the end of a round costs as much as a sixth of a short poll.
-const SHORTEST_ROUND: usize = 8;
 
 /// Polls of the LIFO slot in a row while the deque has tasks, unless the builder says otherwise.
 const LIFO_TURNS: u32 = 16;
@@ -334,11 +331,9 @@ impl Worker {
     fn run_tasks(&self) -> bool {
         let mut any = false;
         while !self.pace.is_due() {
-            let waiting = self.local.length().max(SHORTEST_ROUND);
-            let round = self
-                .pace
-                .left()
-                .min(u32::try_from(waiting).unwrap_or(u32::MAX));
+            let waiting = u32::try_from(self.local.length()).unwrap_or(u32::MAX);
+            let round = waiting.max(self.pace.shortest_round());
+            let round = round.min(self.pace.left());
             let polls = self.run_round(round);
             self.pace.tick(polls);
             any |= polls > 0;

@@ -22,8 +22,10 @@ const ODD: u64 = 8;
 const SOON: u32 = 4;
 /// Before anything is measured; tokio's constant.
 pub const FIRST: u32 = 61;
-/// The part of [`TARGET_NS`] that waking a peer is worth: about 6 µs.
-const WAKE_SHARE: u32 = 16;
+/// The part of [`TARGET_NS`] that waking a peer is worth, or a look at the injector is put off for: about 6 µs.
+const SHARE: u32 = 16;
+/// Polls of a round at least, where they are short: its end costs as much as a sixth of a short poll.
+const SHORTEST_ROUND: u32 = 8;
 /// Polls that take longer on the average, in nanoseconds, are slow: looks are as rare as they are long, and others do not wait.
 pub const QUICK: u64 = TARGET_NS;
 /// However short the polls are, so many tasks in a row are worth a peer.
@@ -40,6 +42,7 @@ pub struct Pace {
     began: Cell<u64>,
     /// What `left` was then.
     counted_from: Cell<u32>,
+    shortest_round: Cell<u32>,
     patience: Cell<u32>,
     most_patience: u32,
     /// Nanoseconds per poll, times 16.
@@ -59,6 +62,7 @@ impl Pace {
             fixed: fixed.is_some(),
             began: Cell::new(0),
             counted_from: Cell::new(interval),
+            shortest_round: Cell::new(SHORTEST_ROUND),
             patience: Cell::new(0),
             most_patience: if patient { MOST_PATIENCE } else { 0 },
             average: Cell::new(0),
@@ -115,6 +119,12 @@ impl Pace {
         self.counted_from.set(self.left.get());
     }
 
+    /// How many polls a round has at least: what comes from outside waits for its end.
+    #[inline]
+    pub fn shortest_round(&self) -> u32 {
+        self.shortest_round.get()
+    }
+
     /// How many polls waiting work may take before a peer is woken for it.
     #[inline]
     pub fn patience(&self) -> u32 {
@@ -159,8 +169,9 @@ impl Pace {
             .unwrap_or(CEILING)
             .clamp(FLOOR, CEILING);
         self.interval.set(interval);
-        self.patience
-            .set((interval / WAKE_SHARE).min(self.most_patience));
+        let share = interval / SHARE;
+        self.shortest_round.set(share.clamp(1, SHORTEST_ROUND));
+        self.patience.set(share.min(self.most_patience));
     }
 }
 
@@ -249,6 +260,15 @@ mod tests {
         assert!(pace.mean_poll() > 40_000);
         stretch(&pace, &mut now, pace.left(), 400_000);
         assert_eq!(pace.left(), FLOOR);
+    }
+
+    #[test]
+    fn rounds_of_long_polls_have_no_more_than_wait() {
+        let pace = Pace::new(None, true);
+        after(&pace, 100, 100);
+        assert_eq!(pace.shortest_round(), SHORTEST_ROUND);
+        after(&pace, 100, 5_000);
+        assert_eq!(pace.shortest_round(), 1);
     }
 
     #[test]
