@@ -22,8 +22,10 @@ const ODD: u64 = 8;
 const SOON: u32 = 4;
 /// Before anything is measured; tokio's constant.
 pub const FIRST: u32 = 61;
-/// The part of [`TARGET_NS`] that waking a peer is worth, or a look at the injector is put off for: about 6 µs.
-const SHARE: u32 = 16;
+/// The part of [`TARGET_NS`] that a look at the injector is put off for: about 6 µs.
+const ROUND_SHARE: u32 = 16;
+/// The part that waking a peer is worth: 25 µs, for it takes about as long to come.
+const WAKE_SHARE: u32 = 4;
 /// Polls of a round at least, where they are short: its end costs as much as a sixth of a short poll.
 const SHORTEST_ROUND: u32 = 8;
 /// Polls that take longer on the average, in nanoseconds, are slow: looks are as rare as they are long, and others do not wait.
@@ -169,9 +171,10 @@ impl Pace {
             .unwrap_or(CEILING)
             .clamp(FLOOR, CEILING);
         self.interval.set(interval);
-        let share = interval / SHARE;
-        self.shortest_round.set(share.clamp(1, SHORTEST_ROUND));
-        self.patience.set(share.min(self.most_patience));
+        let round = interval / ROUND_SHARE;
+        self.shortest_round.set(round.clamp(1, SHORTEST_ROUND));
+        let patience = interval / WAKE_SHARE;
+        self.patience.set(patience.min(self.most_patience));
     }
 }
 
@@ -277,7 +280,7 @@ mod tests {
         assert_eq!(pace.patience(), 0, "nothing measured yet");
         after(&pace, 100, 100);
         assert_eq!(pace.patience(), MOST_PATIENCE);
-        after(&pace, 100, 10_000);
+        after(&pace, 100, 50_000);
         assert_eq!(pace.patience(), 0);
     }
 }
