@@ -321,8 +321,8 @@ impl PollGuard<'_> {
 }
 
 impl PollGuard<'_> {
-    /// Sleeps in this poller and in `others`, until something is to be harvested in any of them; says in which of the
-    /// others, a bit each in their order. Of more than seven the rest is not waited for.
+    /// Sleeps in this poller and in `others`, until something is to be harvested in any of them; says in which: the lowest
+    /// bit is this one's, and the next ones are the others', in their order. Of more than seven the rest is not waited for.
     pub fn sleep_beside<'p>(
         &mut self,
         timeout: Timeout,

@@ -147,6 +147,10 @@ pub struct Worker {
     held: Cell<bool>,
     wakes: RefCell<WakeList>,
     visit: Visit,
+    /// Which of several pollers is looked into first.
+    turn: Cell<usize>,
+    /// The last events came several at once, or right after those before.
+    brisk: Cell<bool>,
     random: Random,
     /// The seed of the code that runs here.
     stream: u64,
@@ -207,6 +211,8 @@ impl Worker {
             held: Cell::new(false),
             wakes: RefCell::new(WakeList::new()),
             visit: Visit::default(),
+            turn: Cell::new(0),
+            brisk: Cell::new(false),
             random: Random::new(random::derive(seed, 0)),
             stream: random::derive(seed, 1),
             lifo_cap: config.lifo_cap.unwrap_or(LIFO_TURNS),

@@ -132,9 +132,10 @@ impl Waiter {
         for other in others() {
             *other.beside.lock() = None;
         }
-        let ready = others().enumerate();
-        Ok(ready.fold(0, |mask, (index, other)| {
-            mask | u64::from(other.has_something()) << index
+        let all = std::iter::once(&self.doors).chain(others());
+        let ready = all.enumerate();
+        Ok(ready.fold(0, |mask, (index, doors)| {
+            mask | u64::from(doors.has_something()) << index
         }))
     }
 }

@@ -173,8 +173,8 @@ impl Waiter {
 }
 
 impl Waiter {
-    /// Waits until there is something in this poller or in one of the others, and says in which of the others, a bit each.
-    /// Takes no event.
+    /// Waits until there is something in this poller or in one of the others, and says in which, a bit each, its own the
+    /// lowest. Takes no event.
     pub fn wait_beside(
         &mut self,
         timeout: Timeout,
@@ -206,11 +206,11 @@ impl Waiter {
             Err(error) => return Err(while_doing("wait for events".to_owned(), error.into())),
         }
         // The closed ones are not among the descriptors, but among the bits.
-        let mut ready = fds[1..].iter().map(|fd| !fd.revents().is_empty());
+        let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        let mut next = || u64::from(ready.next().unwrap_or(false));
+        let own = next();
         let bits = others.enumerate().filter(|(_, doors)| doors.is_some());
-        Ok(bits.fold(0, |mask, (index, _)| {
-            mask | u64::from(ready.next().unwrap_or(false)) << index
-        }))
+        Ok(bits.fold(own, |mask, (index, _)| mask | next() << (index + 1)))
     }
 }
 

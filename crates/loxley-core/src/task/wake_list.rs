@@ -27,7 +27,6 @@ impl WakeList {
     }
 
     /// How many are waiting.
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.wakers.len()
     }

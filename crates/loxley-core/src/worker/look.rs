@@ -47,6 +47,7 @@ impl Worker {
     /// Wakes what a look collected: our tasks into this worker's queue, one announcement, then foreign wakers.
     pub(super) fn deliver(&self, mut wakes: WakeList) {
         if !wakes.is_empty() {
+            self.brisk.set(wakes.len() > 1);
             self.holding.set(true);
             wakes.wake_all(is_task_waker, || {
                 self.holding.set(false);
