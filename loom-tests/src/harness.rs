@@ -56,7 +56,9 @@ pub fn check<F: Fn() + Send + Sync + 'static>(bound: Bound, model: F) {
     fault::set(env::var("LOXLEY_FAULT").ok().map(|text| parse_fault(&text)));
     let executions = explore(&name, builder(bound), model);
     assert!(executions > 0, "model {name} explored nothing");
-    say(&format!("model {name}: {executions} executions, complete"));
+    let cut = most().is_some_and(|most| executions + 1 >= most);
+    let end = if cut { "cut off" } else { "complete" };
+    say(&format!("model {name}: {executions} executions, {end}"));
     if env::var_os("LOXLEY_SITES").is_some() {
         for site in fault::passed() {
             say(&format!(
@@ -98,7 +100,6 @@ pub fn must_fail<F: Fn() + Send + Sync + 'static>(
         fault::set(twin.map(|twin| twin.place()));
         let mut builder = builder(bound);
         builder.max_duration = Some(TWIN_LIMIT);
-        builder.checkpoint_interval = 1_000;
         let executions = explore(&name, builder, model);
         let met = twin.is_none() || fault::was_met();
         say(&format!(
@@ -178,11 +179,19 @@ fn parse_fault(text: &str) -> Fault {
 fn builder(bound: Bound) -> loom::model::Builder {
     let mut builder = loom::model::Builder::new();
     builder.max_branches = BRANCHES;
-    builder.max_permutations = None;
+    // loom counts what comes next, and looks at the limit only so often.
+    builder.max_permutations = most().map(|most| most as usize);
+    builder.checkpoint_interval = 500;
     builder.max_duration = None;
     let asked = builder.preemption_bound.unwrap_or(2);
     builder.preemption_bound = (bound != FULL).then_some(bound.max(asked));
     builder
+}
+
+/// The number of executions after which every model is cut off, if there is one.
+fn most() -> Option<u64> {
+    let text = env::var("LOXLEY_MOST").ok()?;
+    Some(text.parse().expect("LOXLEY_MOST is a number"))
 }
 
 fn explore<F: Fn() + Send + Sync + 'static>(

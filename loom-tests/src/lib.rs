@@ -17,6 +17,7 @@
 //!   Each model names a bound of its own, as high as it can afford in a few seconds.
 //! - `LOXLEY_LONG`: the long form, `cargo xtask loom --long`: the models of `check_long` are explored too.
 //! - `LOXLEY_SITES`: each model prints the places with an ordering above Relaxed that it has passed.
+//! - `LOXLEY_MOST`: a model is cut off after about so many executions, and says so; a multiple of 500.
 //! - `LOXLEY_NO_TWINS`: twins are left out.
 //! - `LOXLEY_FAULT=file:line:how`: every model runs with this fault (`Weaken`, `Acquire`, `Release`, `AcqRel`, `Split` or `Omit`), to find out
 //!   which of them would notice.

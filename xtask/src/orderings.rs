@@ -2,12 +2,13 @@
 //!
 //! The models themselves can do one operation wrongly (`primitive/model/fault.rs`), so nothing is copied or built anew:
 //! for every place, and everything weaker that could stand there, the models that pass it are run with that fault until one
-//! of them fails. What none of them notices has survived. Then the code can be weaker, or a model is missing, or a
-//! comment beside the ordering says in what respect loom cannot see it, with that word in it.
+//! of them fails: first the beginning of each, the small ones before the large ones, then more of those that were cut off.
+//! What none of them notices has survived. Then the code can be weaker, or a model is missing, or a comment beside the
+//! ordering says in what respect loom cannot see it, with that word in it.
 //!
-//! Results are kept per file in `docs/proof/orderings.txt` and taken from there as long as the file is the same; a run
-//! that was ended goes on where it was. The gate asks no model: it takes the record, says how many places of the present
-//! files are not in it, and fails for a survivor that nobody speaks of.
+//! Results are kept per file in `docs/proof/orderings.txt` and taken from there as long as the file's code is the same,
+//! whatever its comments say; a run that was ended goes on where it was. The gate asks no model: it takes the record, says
+//! how many places of the present files are not in it, and fails for a survivor that nobody speaks of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,6 +23,8 @@ const CORE: &str = "crates/loxley-core/src";
 const RESULTS: &str = "docs/proof/orderings.txt";
 /// Lines above an ordering in which a comment speaks of it.
 const BESIDE: usize = 8;
+/// Executions after which a model is cut off: most mistakes show early, and most models are not asked a second time.
+const ROUNDS: [u64; 2] = [2_000, 100_000];
 
 /// `orderings [--again] [FILE]...`, files as paths below the core's `src`.
 pub(crate) fn command(files: &[String], again: bool) -> ExitCode {
@@ -46,10 +49,9 @@ pub(crate) fn gate(_: &Options) -> Outcome {
 pub(crate) fn summary() -> Result<String, String> {
     let results = Results::parse(&fs::read_to_string(root().join(RESULTS)).unwrap_or_default());
     let mut same = 0;
-    for (file, (blob, _)) in &results.files {
-        let path = format!("{CORE}/{file}");
-        let now = stdout(program_in_root("git", &["hash-object", &path]))?;
-        same += usize::from(now.trim() == blob);
+    for (file, (known, _)) in &results.files {
+        let now = read(&format!("{CORE}/{file}")).map(|text| hash(&text));
+        same += usize::from(now.as_ref() == Ok(known));
     }
     Ok(format!(
         "{} in {} files, {same} of which are unchanged [{}]",
@@ -85,14 +87,10 @@ fn run(files: &[String], again: bool, ask: Ask) -> Result<String, String> {
         .filter(|file| files.is_empty() || files.contains(file))
     {
         let text = read(&format!("{CORE}/{file}"))?;
-        let blob = stdout(program_in_root(
-            "git",
-            &["hash-object", &format!("{CORE}/{file}")],
-        ))?;
-        results.open(file, blob.trim(), again);
+        results.open(file, &hash(&text), again);
         for site in sites(&text) {
             for weaker in weaker(&site) {
-                let name = format!("{} {} {} -> {weaker}", site.line, site.what, site.order);
+                let name = site.named(weaker);
                 if results.has(file, &name) {
                     continue;
                 }
@@ -132,8 +130,26 @@ fn run(files: &[String], again: bool, ask: Ask) -> Result<String, String> {
 struct Site {
     /// Counted from 1; where the method is named.
     line: usize,
+    function: String,
     what: String,
     order: String,
+    /// How many like it stand above it in the file.
+    nth: usize,
+}
+
+impl Site {
+    /// What the record calls it: without the line, which changes with every comment.
+    fn named(&self, weaker: &str) -> String {
+        let (function, what, order) = (&self.function, &self.what, &self.order);
+        match self.nth {
+            0 => format!("{function} {what} {order} -> {weaker}"),
+            nth => format!("{function} {what} {order} #{} -> {weaker}", nth + 1),
+        }
+    }
+
+    fn is_like(&self, other: &Site) -> bool {
+        (&self.function, &self.what, &self.order) == (&other.function, &other.what, &other.order)
+    }
 }
 
 /// What could stand there instead.
@@ -169,9 +185,8 @@ fn sources(directory: &Path, prefix: &str) -> Vec<String> {
     files
 }
 
-/// The orderings above Relaxed in a file, without its tests.
-fn sites(text: &str) -> Vec<Site> {
-    const ORDERS: [&str; 4] = ["Acquire", "Release", "AcqRel", "SeqCst"];
+/// The lines of a file without comments, up to its tests.
+pub(crate) fn code(text: &str) -> Vec<&str> {
     let mut code: Vec<&str> = text
         .lines()
         .map(|line| line.split("//").next().unwrap_or_default())
@@ -180,6 +195,32 @@ fn sites(text: &str) -> Vec<Site> {
     if let Some(at) = code.windows(2).position(tests) {
         code.truncate(at);
     }
+    code
+}
+
+/// What becomes of a file's code, but not of its comments (FNV-1a).
+pub(crate) fn hash(text: &str) -> String {
+    let words = code(text).into_iter().flat_map(str::split_whitespace);
+    let bytes = words.flat_map(|word| word.bytes().chain([b' ']));
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+/// The function that begins in a line.
+fn function(line: &str) -> Option<&str> {
+    let at = match line.trim_start().starts_with("fn ") {
+        true => line.find("fn ")? + 3,
+        false => line.find(" fn ")? + 4,
+    };
+    line[at..].split(['(', '<']).next()
+}
+
+/// The orderings above Relaxed in a file, without its tests.
+fn sites(text: &str) -> Vec<Site> {
+    const ORDERS: [&str; 4] = ["Acquire", "Release", "AcqRel", "SeqCst"];
+    let code = code(text);
     let mut sites: Vec<Site> = Vec::new();
     for (index, line) in code.iter().enumerate() {
         let Some(order) = ORDERS
@@ -197,12 +238,16 @@ fn sites(text: &str) -> Vec<Site> {
         };
         // The second ordering of an exchange is weakened with the first.
         if sites.last().is_none_or(|last| last.line != at) {
-            let (what, order) = (what.into(), (*order).into());
-            sites.push(Site {
+            let inside = code[..at].iter().rev().find_map(|line| function(line));
+            let mut site = Site {
                 line: at,
-                what,
-                order,
-            });
+                function: inside.unwrap_or_default().into(),
+                what: what.into(),
+                order: (*order).into(),
+                nth: 0,
+            };
+            site.nth = sites.iter().filter(|other| site.is_like(other)).count();
+            sites.push(site);
         }
     }
     sites
@@ -264,13 +309,14 @@ impl Models {
         }
     }
 
-    fn program(&self) -> Command {
+    fn program(&self, most: u64) -> Command {
         let mut command = program_in_root(&self.program, &["--nocapture"]);
         command.env("LOOM_MAX_PREEMPTIONS", "2");
+        command.env("LOXLEY_MOST", most.to_string());
         command
     }
 
-    /// What all models say of themselves. The gate `loom` has written it down if it ran before: it takes minutes.
+    /// What all models say of themselves, in the beginning at least; the gate `loom` has written down all if it ran before.
     fn sites(&self) -> Result<String, String> {
         let beside = loom::said()?;
         let age = |path: &Path| fs::metadata(path).and_then(|it| it.modified()).ok();
@@ -278,7 +324,7 @@ impl Models {
             return fs::read_to_string(&beside)
                 .map_err(|error| format!("cannot read {}: {error}", beside.display()));
         }
-        let mut all = self.program();
+        let mut all = self.program(ROUNDS[0]);
         all.env("LOXLEY_SITES", "1").env("LOXLEY_NO_TWINS", "1");
         let said = stdout(all)?;
         fs::write(&beside, &said)
@@ -321,30 +367,57 @@ impl Models {
             "none" | "Relaxed" => "Weaken",
             half => half,
         };
-        for (_, name) in self
-            .by_cost
-            .iter()
-            .filter(|(_, name)| passing.contains(name))
-        {
-            let mut model = self.program();
-            model.args(["--exact", name]);
-            model.env("LOXLEY_FAULT", format!("src/{file}:{}:{how}", site.line));
-            let output = model
-                .output()
-                .map_err(|error| format!("cannot run the model {name}: {error}"))?;
-            if !output.status.success() {
-                return Ok(format!("{name} fails"));
+        let fault = format!("src/{file}:{}:{how}", site.line);
+        let names = self.by_cost.iter().map(|(_, name)| name);
+        let mut open: Vec<&String> = names.filter(|name| passing.contains(*name)).collect();
+        let all = open.len();
+        for most in ROUNDS {
+            let mut cut_off = Vec::new();
+            for name in open {
+                match self.ask(name, &fault, most)? {
+                    Said::Fails => return Ok(format!("{name} fails")),
+                    Said::CutOff => cut_off.push(name),
+                    Said::Nothing => {}
+                }
             }
+            open = cut_off;
         }
-        Ok(format!("{} models notice nothing", passing.len()))
+        Ok(match (open.len(), ROUNDS[ROUNDS.len() - 1]) {
+            (0, _) => format!("{all} models notice nothing"),
+            (cut, most) => format!(
+                "{all} models notice nothing, {cut} of them in their first {most} executions"
+            ),
+        })
     }
+
+    /// One model with a fault.
+    fn ask(&self, name: &str, fault: &str, most: u64) -> Result<Said, String> {
+        let mut model = self.program(most);
+        model.args(["--exact", name]).env("LOXLEY_FAULT", fault);
+        let output = model
+            .output()
+            .map_err(|error| format!("cannot run the model {name}: {error}"))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(match (output.status.success(), text.contains("cut off")) {
+            (false, _) => Said::Fails,
+            (true, true) => Said::CutOff,
+            (true, false) => Said::Nothing,
+        })
+    }
+}
+
+/// What a model says of a fault.
+enum Said {
+    Fails,
+    CutOff,
+    Nothing,
 }
 
 /// What is written down.
 #[derive(Debug, Default, PartialEq)]
 struct Results {
     commit: String,
-    /// By file: what it was when it was looked at, and what was said of each place.
+    /// By file: the hash of its code when it was looked at, and what was said of each place.
     files: BTreeMap<String, (String, Vec<(String, String)>)>,
 }
 
@@ -357,14 +430,14 @@ impl Results {
         results.commit = commit.unwrap_or_default().trim_end_matches('.').into();
         let mut file = String::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
-            if let Some((name, blob)) = line
+            if let Some((name, hash)) = line
                 .strip_prefix('[')
                 .and_then(|line| line.split_once("] "))
             {
                 file = name.into();
                 results
                     .files
-                    .insert(file.clone(), (blob.into(), Vec::new()));
+                    .insert(file.clone(), (hash.into(), Vec::new()));
             } else if let (Some((name, said)), Some((_, lines))) =
                 (line.split_once(": "), results.files.get_mut(&file))
             {
@@ -375,10 +448,10 @@ impl Results {
     }
 
     /// Begins with a file; what was said of it while it was another one is forgotten.
-    fn open(&mut self, file: &str, blob: &str, again: bool) {
+    fn open(&mut self, file: &str, hash: &str, again: bool) {
         let (known, lines) = self.files.entry(file.into()).or_default();
-        if again || known != blob {
-            *known = blob.into();
+        if again || known != hash {
+            *known = hash.into();
             lines.clear();
         }
     }
@@ -396,16 +469,16 @@ impl Results {
     fn text(&self) -> String {
         let mut text = format!(
             "# What the models say when one ordering of the core is weaker; `cargo xtask orderings` writes this file.\n\
-             # Per file its name and git's hash of it; then the line, what stands there, what stood there instead.\n\
+             # Per file its name and a hash of its code; then the function, what stands there, what stood there instead.\n\
              # At commit {}.\n",
             self.commit
         );
-        for (file, (blob, lines)) in self
+        for (file, (hash, lines)) in self
             .files
             .iter()
             .filter(|(_, (_, lines))| !lines.is_empty())
         {
-            text.push_str(&format!("[{file}] {blob}\n"));
+            text.push_str(&format!("[{file}] {hash}\n"));
             for (name, said) in lines {
                 text.push_str(&format!("{name}: {said}\n"));
             }
@@ -437,9 +510,11 @@ impl Results {
                 continue;
             }
             let text = read(&format!("{CORE}/{file}"))?;
+            let sites = sites(&text);
             for (name, said) in lines.iter().filter(|(_, said)| !said.ends_with(" fails")) {
-                let line = name.split(' ').next().and_then(|line| line.parse().ok());
-                if !is_excused(&text, line.unwrap_or(0)) {
+                let is_it = |site: &&Site| weaker(site).iter().any(|it| site.named(it) == *name);
+                let site = sites.iter().find(is_it);
+                if site.is_some_and(|site| !is_excused(&text, site.line)) {
                     unexcused.push(format!("{file} {name}: {said}"));
                 }
             }
@@ -469,6 +544,7 @@ mod tests {
         self.word\n\
             .compare_exchange(\n1,\n2,\nOrdering::Release,\nOrdering::Acquire)\n\
         fence(Ordering::SeqCst); // SeqCst\n\
+        fence(Ordering::SeqCst);\n\
         }\n\
         #[cfg(test)]\nmod tests { fn g() { b.load(Ordering::Acquire) } }\n";
 
@@ -477,17 +553,28 @@ mod tests {
         let found = sites(SOURCE);
         let names: Vec<_> = found
             .iter()
-            .map(|site| (site.line, &*site.what, &*site.order))
+            .map(|site| (site.line, site.named("x")))
             .collect();
         let expected = [
-            (5, "swap", "AcqRel"),
-            (15, "compare_exchange", "Release"),
-            (20, "fence", "SeqCst"),
+            (5, "f swap AcqRel -> x"),
+            (15, "f compare_exchange Release -> x"),
+            (20, "f fence SeqCst -> x"),
+            (21, "f fence SeqCst #2 -> x"),
         ];
-        assert_eq!(names, expected);
+        assert_eq!(names, expected.map(|(line, name)| (line, name.into())));
         assert_eq!(weaker(&found[0]), ["Acquire", "Release"]);
         assert_eq!(weaker(&found[1]), ["Relaxed"]);
         assert_eq!(weaker(&found[2]), ["none", "AcqRel"]);
+    }
+
+    #[test]
+    fn a_comment_changes_no_hash_and_code_does() {
+        let commented = SOURCE.replace("Relaxed is enough", "It needs no more");
+        assert_eq!(hash(SOURCE), hash(&commented));
+        assert_ne!(hash(SOURCE), hash(&SOURCE.replace("AcqRel", "SeqCst")));
+        assert_eq!(function("pub(crate) const fn of<T>(x: T)"), Some("of"));
+        assert_eq!(function("    fn wake(&self)"), Some("wake"));
+        assert_eq!(function("let fnord = f();"), None);
     }
 
     #[test]
@@ -502,13 +589,13 @@ mod tests {
             commit: "0123".into(),
             ..Results::default()
         };
-        results.open("idle.rs", "blob", false);
-        results.enter("idle.rs", "4 fence SeqCst -> none", "idle::a fails".into());
+        results.open("idle.rs", "hash", false);
+        results.enter("idle.rs", "f fence SeqCst -> none", "idle::a fails".into());
         let mut read = Results::parse(&results.text());
         assert_eq!(read, results);
-        assert!(read.has("idle.rs", "4 fence SeqCst -> none"));
+        assert!(read.has("idle.rs", "f fence SeqCst -> none"));
         read.open("idle.rs", "another", false);
-        assert!(!read.has("idle.rs", "4 fence SeqCst -> none"));
+        assert!(!read.has("idle.rs", "f fence SeqCst -> none"));
     }
 
     #[test]
