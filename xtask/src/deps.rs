@@ -11,7 +11,7 @@ use crate::command::{cargo, stdout};
 use crate::gate::{Options, Outcome, Verdict};
 
 /// What people depend on.
-const PUBLISHED: &[&str] = &["loxley-core", "loxley-macros", "loxley"];
+pub(crate) const PUBLISHED: &[&str] = &["loxley-core", "loxley-macros", "loxley"];
 
 /// `deps`
 pub(crate) fn gate(_: &Options) -> Outcome {

@@ -82,6 +82,11 @@ pub(crate) const GATES: &[Gate] = &[
         run: msrv::gate,
     },
     Gate {
+        name: "minimal",
+        what: "what people depend on compiles with the oldest dependencies that our manifests allow",
+        run: crate::minimal::gate,
+    },
+    Gate {
         name: "clippy",
         what: "clippy with warnings denied, all targets, with and without `hyper`",
         run: rust::clippy,

@@ -24,6 +24,7 @@ mod gate;
 mod idle;
 mod leaks;
 mod loom;
+mod minimal;
 mod moving;
 mod msrv;
 mod museum;
