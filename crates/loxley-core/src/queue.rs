@@ -309,3 +309,6 @@ impl<T: SlotItem> fmt::Debug for Injector<T> {
             .finish()
     }
 }
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests;
