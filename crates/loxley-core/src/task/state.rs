@@ -48,8 +48,15 @@ const TRACED: usize = 1 << 6;
 const REF_ONE: usize = 1 << 7;
 const FLAGS: usize = REF_ONE - 1;
 
+/// Somebody runs the task, or is going to.
+const BUSY: usize = SCHEDULED | RUNNING;
+/// A wake makes no `Notified`.
+const NOT_IDLE: usize = BUSY | COMPLETE;
+/// What a new `Notified` adds to an idle task: the flag, and its reference.
+const NOTIFIED: usize = SCHEDULED + REF_ONE;
+
 /// A new task: queued, with a handle; one reference each for the queue, the owned list and the handle.
-const INITIAL: usize = SCHEDULED | JOIN_INTEREST | (3 * REF_ONE);
+const INITIAL: usize = NOTIFIED + JOIN_INTEREST + (2 * REF_ONE);
 
 /// The atomic word.
 pub struct State(AtomicUsize);
@@ -127,7 +134,8 @@ impl State {
         Self(AtomicUsize::new(INITIAL))
     }
 
-    /// One compare-and-swap loop for every transition that depends on the old value.
+    /// One compare-and-swap loop for every transition that depends on the old value. A flag that is known to be clear
+    /// is added, one that is known to be set subtracted.
     #[inline]
     fn update<R>(&self, next: impl Fn(usize) -> (usize, R)) -> R {
         let mut current = self.0.load(Ordering::Relaxed);
@@ -154,8 +162,8 @@ impl State {
     #[inline]
     pub fn wake_by_value(&self) -> Wake {
         self.update(|state| {
-            if state & (SCHEDULED | RUNNING | COMPLETE) == 0 {
-                return (state | SCHEDULED, Wake::Enqueue);
+            if state & NOT_IDLE == 0 {
+                return (state + SCHEDULED, Wake::Enqueue);
             }
             let new = match state & COMPLETE {
                 0 => (state | SCHEDULED) - REF_ONE,
@@ -172,8 +180,8 @@ impl State {
         let mut current = self.0.load(Ordering::Relaxed);
         // `update`, written out for the self-wake, as in `idle`.
         loop {
-            let (new, wake) = match current & (SCHEDULED | RUNNING | COMPLETE) {
-                0 => ((current | SCHEDULED) + REF_ONE, Wake::Enqueue),
+            let (new, wake) = match current & NOT_IDLE {
+                0 => (current + NOTIFIED, Wake::Enqueue),
                 // Nobody polls any more, so there is nobody to publish anything to.
                 flags if flags & COMPLETE != 0 => return Wake::Nothing,
                 _ => (current | SCHEDULED, Wake::Nothing),
@@ -192,7 +200,7 @@ impl State {
         // Acquire: pairs with the Release of every wake; Release: continues their release sequence.
         let previous = self.0.fetch_add(RUNNING - SCHEDULED, Ordering::AcqRel);
         debug_assert_eq!(
-            previous & (SCHEDULED | RUNNING | COMPLETE),
+            previous & NOT_IDLE,
             SCHEDULED,
             "a task was started twice: {:?}",
             Snapshot(previous)
@@ -236,7 +244,7 @@ impl State {
     /// Running → scheduled, after a poll that was traced.
     #[cold]
     pub fn traced(&self) {
-        self.update(|state| ((state & !(RUNNING | TRACED)) | SCHEDULED, ()));
+        self.update(|state| ((state - RUNNING - TRACED) | SCHEDULED, ()));
     }
 
     /// Running → complete; the output is stored.
@@ -263,8 +271,8 @@ impl State {
     /// Asks for a poll that finds out what an idle task waits for, by reference.
     pub fn trace(&self) -> Wake {
         self.update(|state| {
-            if state & (SCHEDULED | RUNNING | COMPLETE | CANCELLED) == 0 {
-                ((state | SCHEDULED | TRACED) + REF_ONE, Wake::Enqueue)
+            if state & (NOT_IDLE | CANCELLED) == 0 {
+                (state + TRACED + NOTIFIED, Wake::Enqueue)
             } else {
                 (state, Wake::Nothing)
             }
@@ -276,10 +284,10 @@ impl State {
         self.update(|state| {
             if state & (COMPLETE | CANCELLED) != 0 {
                 (state, Wake::Nothing)
-            } else if state & (SCHEDULED | RUNNING) != 0 {
-                (state | CANCELLED, Wake::Nothing)
+            } else if state & BUSY != 0 {
+                (state + CANCELLED, Wake::Nothing)
             } else {
-                ((state | CANCELLED | SCHEDULED) + REF_ONE, Wake::Enqueue)
+                (state + CANCELLED + NOTIFIED, Wake::Enqueue)
             }
         })
     }
@@ -289,10 +297,10 @@ impl State {
         self.update(|state| {
             if state & COMPLETE != 0 {
                 (state, false)
-            } else if state & (SCHEDULED | RUNNING) != 0 {
+            } else if state & BUSY != 0 {
                 (state | CANCELLED, false)
             } else {
-                ((state | CANCELLED | RUNNING) + REF_ONE, true)
+                ((state | CANCELLED) + RUNNING + REF_ONE, true)
             }
         })
     }
@@ -528,6 +536,8 @@ mod tests {
             let (flags, refs, action) = after(busy, State::wake_by_value);
             assert_eq!((flags, refs, action), (busy | SCHEDULED, -1, Wake::Nothing));
         }
+        let ended = (COMPLETE, -1, Wake::Nothing);
+        assert_eq!(after(COMPLETE, State::wake_by_value), ended);
         let last = State(AtomicUsize::new(COMPLETE | REF_ONE));
         assert_eq!(last.wake_by_value(), Wake::Dealloc);
     }
@@ -555,6 +565,52 @@ mod tests {
         assert_eq!(waiting, (IDLE, 0, DropJoin::DropWaker));
         let done = after(COMPLETE | JOIN_INTEREST | JOIN_WAKER, State::drop_join);
         assert_eq!(done, (COMPLETE | JOIN_WAKER, 0, DropJoin::DropOutput));
+    }
+
+    #[test]
+    fn the_join_waker_is_the_handles_until_the_task_has_ended() {
+        const H: usize = JOIN_INTEREST;
+        const W: usize = JOIN_WAKER;
+        for before in [H, H | W] {
+            assert_eq!(after(before, State::set_join_waker), (H | W, 0, Ok(())));
+            assert_eq!(after(before, State::unset_join_waker), (H, 0, Ok(())));
+        }
+        for ended in [COMPLETE | H, COMPLETE | H | W] {
+            let late = (ended, 0, Err(AlreadyComplete));
+            assert_eq!(after(ended, State::set_join_waker), late);
+            assert_eq!(after(ended, State::unset_join_waker), late);
+        }
+    }
+
+    #[test]
+    fn each_question_is_about_one_flag() {
+        let questions: [(usize, fn(&State) -> bool); 6] = [
+            (COMPLETE, State::is_complete),
+            (JOIN_WAKER, State::has_join_waker),
+            (SCHEDULED, |state| state.snapshot().is_scheduled()),
+            (RUNNING, |state| state.snapshot().is_running()),
+            (COMPLETE, |state| state.snapshot().is_complete()),
+            (TRACED, |state| state.snapshot().is_traced()),
+        ];
+        for (flag, is_set) in questions {
+            assert!(is_set(&state(flag)), "{flag:b}");
+            assert!(!is_set(&state(FLAGS - flag)), "{flag:b}");
+        }
+    }
+
+    #[test]
+    fn who_does_not_want_to_poll_starts_a_cancelled_task() {
+        for before in [SCHEDULED, SCHEDULED | CANCELLED] {
+            let (flags, refs, ()) = after(before, State::start_cancelled);
+            assert_eq!((flags, refs), (RUNNING | CANCELLED, 0));
+        }
+    }
+
+    #[test]
+    fn a_reference_is_one_more_up_to_the_limit() {
+        assert_eq!(after(IDLE, State::ref_inc), (IDLE, 1, ()));
+        // One more ends the process.
+        State(AtomicUsize::new(isize::MAX as usize)).ref_inc();
     }
 
     #[test]
