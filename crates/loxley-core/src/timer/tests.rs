@@ -26,6 +26,14 @@ fn starts() -> Vec<u64> {
     starts
 }
 
+/// The turns of a long test; with `LOXLEY_TEST_SHORT`, for who runs it hundreds of times, a fiftieth.
+fn turns(all: usize) -> usize {
+    match std::env::var_os("LOXLEY_TEST_SHORT") {
+        Some(_) => all / 50,
+        None => all,
+    }
+}
+
 thread_local!(static LOG: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) });
 
 struct Named(usize);
@@ -531,7 +539,7 @@ fn one_million_timers_created_and_cancelled_leave_nothing_behind() {
     let timers = Arc::new(Timers::new(Clock::manual(12 * DAY)));
     let mut random = Random(7);
     let mut kept: Vec<Option<Pin<Box<Entry>>>> = (0..1_000).map(|_| None).collect();
-    for _ in 0..1_000_000 {
+    for _ in 0..turns(1_000_000) {
         let at = 12 * DAY + random.delay();
         let place = random.below(1_000) as usize;
         kept[place] = Some(waiting(0, &timers, at));
@@ -735,7 +743,7 @@ fn agrees_with_the_map(start: u64, seed: u64, turns: usize) {
 #[test]
 fn timers_agree_with_a_sorted_map_whenever_the_clock_starts() {
     for (round, start) in starts().into_iter().enumerate() {
-        let turns = if round == 0 { 200_000 } else { 30_000 };
+        let turns = turns(if round == 0 { 200_000 } else { 30_000 });
         agrees_with_the_map(start, 0x9e37_79b9_7f4a_7c15 ^ round as u64, turns);
     }
 }
@@ -750,7 +758,7 @@ fn a_cancel_on_one_thread_and_a_firing_on_another_agree() {
             self.1.notify_one();
         }
     }
-    const ROUNDS: u64 = 30_000;
+    let rounds = turns(30_000) as u64;
     let timers = Arc::new(Timers::new(Clock::manual(0)));
     let now = Arc::new(AtomicU64::new(0));
     let peer = {
@@ -770,7 +778,7 @@ fn a_cancel_on_one_thread_and_a_firing_on_another_agree() {
     let signal = std::sync::Arc::new(Signal(Mutex::new(false), Condvar::new()));
     let waker = Waker::from(signal.clone());
     let waited = Cell::new(0);
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         let mut entry = Box::pin(Entry::new(timers.clone()));
         let mut cx = Context::from_waker(&waker);
         let _ = entry.as_mut().poll(
