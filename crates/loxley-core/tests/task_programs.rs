@@ -337,7 +337,8 @@ fn meddle(step: Step, real: &mut Real, expected: &mut Expected) {
                     real.cell.lock().unwrap().waker = Some(waker);
                 }
                 Step::CloneAndWake(_) => {
-                    waker.clone().wake();
+                    let clone = waker.clone();
+                    clone.wake();
                     real.cell.lock().unwrap().waker = Some(waker);
                 }
                 Step::Wake(_) => {
