@@ -584,7 +584,8 @@ mod tests {
 
     #[test]
     fn each_question_is_about_one_flag() {
-        let questions: [(usize, fn(&State) -> bool); 6] = [
+        type Question = fn(&State) -> bool;
+        let questions: [(usize, Question); 6] = [
             (COMPLETE, State::is_complete),
             (JOIN_WAKER, State::has_join_waker),
             (SCHEDULED, |state| state.snapshot().is_scheduled()),
