@@ -6,7 +6,8 @@
 //!
 //! [`Notified`]: the right and the duty to run a task once; what queues hold. [`JoinHandle`]: waits for the
 //! output. [`Home`]: the list in which a task is entered from spawn to deallocation, so that shutdown and dumps
-//! find it. *Stage*: the place of the future and, later, of the output.
+//! find it. *Site*: what tasks of one home share that the same code spawned (`sites.rs`). *Stage*: the place of the future
+//! and, later, of the output.
 //!
 //! # A life
 //!
@@ -25,10 +26,10 @@
 //! 3. After `COMPLETE` the stage holds the output: it belongs to the handle if `JOIN_INTEREST` was set at that
 //!    moment, else to whoever completed the task, who drops it.
 //! 4. The links belong to the lock of the task's home.
-//! 5. `vtable`, `id`, `home` and `spawned_at` are written before the first reference exists, and never again.
-//! 6. The home and the scheduler behind it live as long as any cell that is entered there: a home keeps its
+//! 5. `site` and `id` are written before the first reference exists, and never again; so is all that a site holds.
+//! 6. The home, its sites and the scheduler behind it live as long as any cell that is entered there: a home keeps its
 //!    scheduler alive from the first to the last cell (`owned.rs`).
-//! 7. The vtable's functions are made for the very types with which the cell was allocated.
+//! 7. The functions of the site's vtable are made for the very types with which the cell was allocated.
 //!
 //! # Who may touch the join waker
 //!
@@ -61,6 +62,7 @@ mod owned;
 mod panic;
 mod raw;
 mod running;
+mod sites;
 mod state;
 mod wake_list;
 mod waker;

@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::depth::end_within_depth;
-use super::raw::{Header, contain, header_of, join_waker_of, release};
+use super::raw::{Header, contain, header_of, release, site_of};
 use super::state::{AlreadyComplete, DropJoin, Wake};
 use super::{Id, JoinError, name_of};
 use crate::budget;
@@ -95,7 +95,7 @@ impl<T> JoinHandle<T> {
     /// Makes sure that completion wakes `waker`; the error says that it has happened already.
     fn register(&self, waker: &Waker) -> Result<(), AlreadyComplete> {
         let state = &header_of(&self.header).state;
-        let field = join_waker_of(&self.header);
+        let field = &header_of(&self.header).join_waker;
         if state.has_join_waker() {
             state.unset_join_waker()?;
         }
@@ -123,7 +123,7 @@ impl<T> JoinHandle<T> {
         // SAFETY: the task is complete and we are its handle: the output is ours, and `taken` says that it
         // was moved out (task.rs, rule 3); its type is `T` by the contract of `new`.
         unsafe {
-            (header_of(&self.header).vtable.take_output)(self.header, output.as_mut_ptr().cast());
+            (site_of(&self.header).vtable.take_output)(self.header, output.as_mut_ptr().cast());
         }
         // SAFETY: the vtable's function has put it there.
         unsafe { output.assume_init() }
@@ -170,14 +170,14 @@ impl<T> Drop for JoinHandle<T> {
 /// The output belongs to the caller (task.rs, rule 3), who hands over one reference.
 unsafe fn drop_output(header: NonNull<Header>) {
     // SAFETY: by this function's own contract; it is the vtable's own (rule 7).
-    unsafe { (header_of(&header).vtable.drop_output)(header) };
+    unsafe { (site_of(&header).vtable.drop_output)(header) };
     release(header, 1);
 }
 
 impl<T> JoinHandle<T> {
     #[cold]
     fn drop_waker(&self) {
-        let field = join_waker_of(&self.header);
+        let field = &header_of(&self.header).join_waker;
         // SAFETY: `drop_join` cleared JOIN_WAKER before completion: the field is ours alone.
         let waker = field.with_mut(|stored| unsafe { (*stored).take() });
         contain(|| drop(waker));
@@ -256,12 +256,12 @@ impl fmt::Debug for AbortHandle {
 fn abort(header: NonNull<Header>) {
     if header_of(&header).state.abort() == Wake::Enqueue {
         // SAFETY: the transition made the task SCHEDULED, with a reference for its `Notified`.
-        unsafe { (header_of(&header).vtable.schedule)(header) }
+        unsafe { (site_of(&header).vtable.schedule)(header) }
     }
 }
 
 fn debug(header: NonNull<Header>, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let header = header_of(&header);
+    let (header, site) = (header_of(&header), site_of(&header));
     let mut fields = f.debug_struct(name);
     fields.field("id", &header.id);
     if let Some(name) = name_of(header.id) {
@@ -269,6 +269,6 @@ fn debug(header: NonNull<Header>, name: &str, f: &mut fmt::Formatter<'_>) -> fmt
     }
     fields
         .field("state", &header.state)
-        .field("spawned_at", &header.spawned_at)
+        .field("spawned_at", &site.spawned_at)
         .finish()
 }

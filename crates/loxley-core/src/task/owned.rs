@@ -25,7 +25,8 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use super::raw::{self, Header, Notified, TaskRef, header_of, release};
+use super::raw::{self, Header, Notified, TaskRef, header_of, release, site_of};
+use super::sites::{Key, Sites};
 use super::{Id, JoinHandle, TaskMeta, TaskPanic, wake_caught};
 use crate::budget;
 use crate::primitive::{Arc, Mutex, UnsafeCell, Weak};
@@ -103,19 +104,22 @@ impl<S: Schedule> Refused<S> {
 pub struct Home<S> {
     list: Mutex<List<S>>,
     scheduler: NonNull<S>,
+    /// Its tasks have a place for the time at which they were scheduled.
+    stamps: bool,
 }
 
 struct List<S> {
     live: Option<NonNull<Header>>,
     /// Cells that shutdown has seen.
     swept: Option<NonNull<Header>>,
+    sites: Sites,
     closed: bool,
     /// Rule 2; `None` until [`Home::open`] and after the end.
     keep_alive: Option<Arc<S>>,
 }
 
-// SAFETY: the cells in the list are `Send` tasks, reached under the lock (rule 1); the scheduler is `Sync` by
-// its trait and alive by rule 2.
+// SAFETY: the cells in the list are `Send` tasks, reached under the lock (rule 1); sites are never written again; the
+// scheduler is `Sync` by its trait and alive by rule 2.
 unsafe impl<S: Schedule> Send for Home<S> {}
 // SAFETY: as above.
 unsafe impl<S: Schedule> Sync for Home<S> {}
@@ -126,6 +130,7 @@ impl<S: Schedule> Home<S> {
         let list = List {
             live: None,
             swept: None,
+            sites: Sites::new(),
             closed: false,
             keep_alive: None,
         };
@@ -134,7 +139,13 @@ impl<S: Schedule> Home<S> {
         Self {
             list: Mutex::new(list),
             scheduler: scheduler.expect("a Weak of an allocation is not null"),
+            stamps: false,
         }
+    }
+
+    /// Says whether its tasks have a place for the time at which they were scheduled; without this call they have none.
+    pub fn stamping(self, stamps: bool) -> Self {
+        Self { stamps, ..self }
     }
 
     /// Lets tasks in: from here on the home keeps the scheduler alive.
@@ -185,8 +196,13 @@ impl<S: Schedule> Home<S> {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let header = raw::allocate(self, id, spawned_at, future);
-        let entered = self.link(header);
+        let vtable = raw::vtable_of::<F, S>(self.stamps);
+        let header = match self.stamps {
+            false => raw::allocate(id, future),
+            true => raw::allocate_stamped(id, future),
+        };
+        // SAFETY: it was allocated just now, for that future, and nobody else knows of it.
+        let entered = unsafe { self.link(header, Key { vtable, spawned_at }) };
         // SAFETY: a new task is SCHEDULED and comes with one reference for its `Notified`.
         let task = unsafe { Notified::new(header) };
         // SAFETY: and with one for its handle, whose output type is the future's.
@@ -198,8 +214,16 @@ impl<S: Schedule> Home<S> {
     }
 
     /// False if the home is closed. The cell is entered all the same: it will be left when it is freed.
-    fn link(&self, header: NonNull<Header>) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// The cell is new, made for the key's vtable, and there is no reference to it yet.
+    #[inline]
+    unsafe fn link(&self, mut header: NonNull<Header>, key: Key) -> bool {
         let mut list = self.list.lock();
+        let site = list.sites.find(key, NonNull::from(self).cast());
+        // SAFETY: by this function's own contract.
+        unsafe { header.as_mut() }.site = site;
         let closed = list.closed;
         push(
             if closed {
@@ -244,7 +268,7 @@ impl<S: Schedule> Home<S> {
         while let Some(header) = self.next_to_sweep() {
             if header_of(&header).state.shutdown() {
                 // SAFETY: `shutdown` gave us RUNNING and one reference (task.rs, rules 2 and 7).
-                unsafe { (header_of(&header).vtable.cancel)(header) }
+                unsafe { (site_of(&header).vtable.cancel)(header) }
             }
             release(header, 1);
         }

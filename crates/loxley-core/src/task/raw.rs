@@ -6,7 +6,7 @@ use std::any::Any;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, needs_drop, offset_of};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
@@ -15,6 +15,7 @@ use super::cells;
 use super::depth::end_within_depth;
 use super::id::{Turn, with_current};
 use super::owned::{Home, Links, Runner, Schedule};
+use super::sites::Site;
 use super::state::{Completed, Idle, Snapshot, Start, State, Wake};
 use super::{Id, JoinError, TaskMeta, TaskPanic, wake_caught, waker};
 use crate::primitive::UnsafeCell;
@@ -24,18 +25,21 @@ use crate::{budget, trace};
 /// What every reference may read, whatever the task's type (rule 1).
 pub(super) struct Header {
     pub(super) state: State,
-    pub(super) vtable: &'static Vtable,
+    /// Written when the cell is entered into its home (rule 5).
+    pub(super) site: NonNull<Site>,
     pub(super) id: Id,
-    /// A `Home<S>`, for the `S` of the vtable (rules 5, 6, 7).
-    pub(super) home: NonNull<()>,
-    pub(super) spawned_at: &'static Location<'static>,
     pub(super) links: Links,
+    pub(super) join_waker: JoinWaker,
 }
 
 #[cfg(not(loxley_loom))]
-const _: () = assert!(size_of::<Header>() <= 64, "the header fits one cache line");
+const _: () = assert!(
+    size_of::<Header>() <= 56,
+    "a header is a cache line less what the allocator has before it"
+);
 
 /// The functions that know the task's type.
+#[derive(Clone, Copy)]
 pub(super) struct Vtable {
     /// Runs a task whose `Notified` the caller holds; the pointer is a `&S::Runner`. The header comes back if the caller
     /// holds a `Notified` again.
@@ -47,8 +51,8 @@ pub(super) struct Vtable {
     /// Moves the output to `*mut Result<T, JoinError>`.
     pub(super) take_output: unsafe fn(NonNull<Header>, *mut ()),
     pub(super) drop_output: unsafe fn(NonNull<Header>),
-    /// Where in the cell the trailer is.
-    trailer: usize,
+    /// Where in the cell the time is at which it was scheduled, if it has a place for that.
+    scheduled_at: Option<usize>,
     /// Frees the cell after its last reference.
     pub(super) dealloc: unsafe fn(NonNull<Header>),
 }
@@ -64,63 +68,87 @@ union Stage<F: Future> {
     _output: ManuallyDrop<Result<F::Output, JoinError>>,
 }
 
-/// What the header has no room for.
-pub(super) struct Trailer {
-    pub(super) join_waker: JoinWaker,
-    /// When the task was last scheduled, by the clock of whoever wants to know; written by whoever schedules it.
-    scheduled_at: AtomicU64,
-}
-
 #[repr(C)]
 struct Cell<F: Future> {
     header: Header,
     stage: UnsafeCell<Stage<F>>,
-    trailer: Trailer,
 }
 
-/// Allocates a task with the three references of a new state word.
-pub(super) fn allocate<F, S>(
-    home: &Home<S>,
-    id: Id,
-    spawned_at: &'static Location<'static>,
-    future: F,
-) -> NonNull<Header>
+/// The cell of a task whose scheduler wants to know how long it waits; the others do without the word.
+#[repr(C)]
+struct StampedCell<F: Future> {
+    cell: Cell<F>,
+    /// When the task was last scheduled, by the clock of whoever wants to know; written by whoever schedules it.
+    scheduled_at: AtomicU64,
+}
+
+/// The functions for a future and a scheduler.
+#[inline]
+pub(super) fn vtable_of<F, S>(stamps: bool) -> &'static Vtable
 where
     F: Future + 'static,
     F::Output: 'static,
     S: Schedule,
 {
+    match stamps {
+        false => const { &vtable::<F, S, Cell<F>>(None) },
+        true => {
+            const { &vtable::<F, S, StampedCell<F>>(Some(offset_of!(StampedCell<F>, scheduled_at))) }
+        }
+    }
+}
+
+/// The functions for a future, a scheduler and what the task is allocated as.
+const fn vtable<F: Future, S: Schedule, C>(scheduled_at: Option<usize>) -> Vtable {
+    Vtable {
+        run: run::<F, S>,
+        cancel: cancel::<F, S>,
+        schedule: schedule::<S>,
+        take_output: take_output::<F>,
+        drop_output: drop_output::<F>,
+        scheduled_at,
+        dealloc: dealloc::<F, S, C>,
+    }
+}
+
+/// Allocates a task with the three references of a new state word. It has no site yet.
+#[inline]
+pub(super) fn allocate<F: Future + 'static>(id: Id, future: F) -> NonNull<Header> {
     let cell = cells::take::<Cell<F>>();
-    let new = Cell {
-        header: Header {
-            state: State::new(),
-            vtable: const {
-                &Vtable {
-                    run: run::<F, S>,
-                    cancel: cancel::<F, S>,
-                    schedule: schedule::<S>,
-                    take_output: take_output::<F>,
-                    drop_output: drop_output::<F>,
-                    trailer: offset_of!(Cell<F>, trailer),
-                    dealloc: dealloc::<F, S>,
-                }
-            },
-            id,
-            home: NonNull::from(home).cast(),
-            spawned_at,
-            links: Links::new(),
-        },
-        stage: UnsafeCell::new(Stage {
-            future: ManuallyDrop::new(future),
-        }),
-        trailer: Trailer {
-            join_waker: UnsafeCell::new(None),
-            scheduled_at: AtomicU64::new(0),
-        },
+    // SAFETY: `take` gave memory for just this type, and nobody else knows of it.
+    unsafe { cell.write(Cell::new(id, future)) };
+    cell.cast()
+}
+
+/// The same with a place for the time at which it was scheduled.
+#[cold]
+pub(super) fn allocate_stamped<F: Future + 'static>(id: Id, future: F) -> NonNull<Header> {
+    let stamped = cells::take::<StampedCell<F>>();
+    let new = StampedCell {
+        cell: Cell::new(id, future),
+        scheduled_at: AtomicU64::new(0),
     };
     // SAFETY: `take` gave memory for just this type, and nobody else knows of it.
-    unsafe { cell.write(new) };
-    cell.cast()
+    unsafe { stamped.write(new) };
+    stamped.cast()
+}
+
+impl<F: Future> Cell<F> {
+    #[inline]
+    fn new(id: Id, future: F) -> Self {
+        Self {
+            header: Header {
+                state: State::new(),
+                site: NonNull::dangling(),
+                id,
+                links: Links::new(),
+                join_waker: UnsafeCell::new(None),
+            },
+            stage: UnsafeCell::new(Stage {
+                future: ManuallyDrop::new(future),
+            }),
+        }
+    }
 }
 
 /// The right and the duty to run a task once.
@@ -156,7 +184,7 @@ impl<S: Schedule> Notified<S> {
         let runner = NonNull::from(runner).cast();
         // SAFETY: the reference moves into the call (rule 1), which is the vtable's own and of the same `S`
         // (rule 7); the runner is borrowed for as long as it takes.
-        let again = unsafe { (header_of(&header).vtable.run)(header, runner) };
+        let again = unsafe { (site_of(&header).vtable.run)(header, runner) };
         // SAFETY: the call gave back what it had of this `Notified`.
         again.map(|header| unsafe { Self::new(header) })
     }
@@ -167,7 +195,7 @@ impl<S: Schedule> Notified<S> {
         header_of(&header).state.start_cancelled();
         // SAFETY: the start of a `Notified` gives RUNNING and its reference to the call, which is the vtable's own
         // (rules 1, 2, 7).
-        unsafe { (header_of(&header).vtable.cancel)(header) }
+        unsafe { (site_of(&header).vtable.cancel)(header) }
     }
 
     pub(super) fn header(&self) -> &NonNull<Header> {
@@ -176,17 +204,15 @@ impl<S: Schedule> Notified<S> {
 
     /// Notes when the task was scheduled.
     pub fn set_scheduled_at(&self, now: u64) {
-        // Relaxed: the queue hands it over together with the task.
-        trailer_of(&self.header)
-            .scheduled_at
-            .store(now, Ordering::Relaxed);
+        if let Some(stamp) = stamp_of(&self.header) {
+            // Relaxed: the queue hands it over together with the task.
+            stamp.store(now, Ordering::Relaxed);
+        }
     }
 
-    /// When that was.
+    /// When that was; 0 if it was not noted.
     pub fn scheduled_at(&self) -> u64 {
-        trailer_of(&self.header)
-            .scheduled_at
-            .load(Ordering::Relaxed)
+        scheduled_at(&self.header)
     }
 
     /// One more reference, for somebody who looks on.
@@ -218,7 +244,7 @@ impl<S: Schedule> Drop for Notified<S> {
         header_of(&header).state.start_cancelled();
         // SAFETY: the start of a `Notified` gives RUNNING and its reference to the call, which is the vtable's own
         // (rules 1, 2, 7); nobody waits for it.
-        unsafe { end_within_depth(header, header_of(&header).vtable.cancel) }
+        unsafe { end_within_depth(header, site_of(&header).vtable.cancel) }
     }
 }
 
@@ -255,7 +281,7 @@ impl TaskRef {
 
     /// When it was last scheduled, if anybody notes that; else 0.
     pub fn scheduled_at(&self) -> u64 {
-        trailer_of(&self.0).scheduled_at.load(Ordering::Relaxed)
+        scheduled_at(&self.0)
     }
 
     /// What it did a moment ago.
@@ -268,7 +294,7 @@ impl TaskRef {
         let idle = header_of(&self.0).state.trace() == Wake::Enqueue;
         if idle {
             // SAFETY: `trace` gave us the right to the one `Notified`, with a reference (rule 7).
-            unsafe { (header_of(&self.0).vtable.schedule)(self.0) }
+            unsafe { (site_of(&self.0).vtable.schedule)(self.0) }
         }
         idle
     }
@@ -282,10 +308,9 @@ impl Drop for TaskRef {
 
 /// What hooks are told of the task behind a reference that the caller holds.
 fn meta_of(header: &NonNull<Header>) -> TaskMeta<'_> {
-    let header = header_of(header);
     TaskMeta {
-        id: header.id,
-        spawned_at: header.spawned_at,
+        id: header_of(header).id,
+        spawned_at: site_of(header).spawned_at,
         schedule_latency: None,
         lifetime: PhantomData,
     }
@@ -311,25 +336,32 @@ pub(super) fn release(header: NonNull<Header>, count: usize) {
 pub(super) fn dealloc_slow(header: NonNull<Header>) {
     // SAFETY: the last reference is gone, nobody else can reach the cell but through its home's lock,
     // which `dealloc` takes (rules 1, 4, 7).
-    unsafe { (header_of(&header).vtable.dealloc)(header) }
+    unsafe { (site_of(&header).vtable.dealloc)(header) }
+}
+
+/// The site behind a reference that the caller holds.
+#[inline]
+pub(super) fn site_of(header: &NonNull<Header>) -> &Site {
+    // SAFETY: it was written before the first reference (rule 5), and its home keeps it as long as the cell (rule 6).
+    unsafe { header_of(header).site.as_ref() }
 }
 
 fn home_of<S: Schedule>(header: &NonNull<Header>) -> &Home<S> {
-    // SAFETY: `allocate` stored a `Home<S>` of the vtable's `S` (rules 5, 7), which outlives the cell (rule 6).
-    unsafe { header_of(header).home.cast().as_ref() }
+    // SAFETY: the site names a `Home<S>` of the vtable's `S` (rules 5, 7), which outlives the cell (rule 6).
+    unsafe { site_of(header).home.cast().as_ref() }
 }
 
-/// The place of the join waker.
-pub(super) fn join_waker_of(header: &NonNull<Header>) -> &JoinWaker {
-    &trailer_of(header).join_waker
-}
-
-fn trailer_of(header: &NonNull<Header>) -> &Trailer {
-    let offset = header_of(header).vtable.trailer;
-    // SAFETY: the header is the first field of a cell that was allocated with this vtable, whose offset it is (rule 7).
+/// The place for the time at which the task was scheduled, if there is one.
+fn stamp_of(header: &NonNull<Header>) -> Option<&AtomicU64> {
+    let offset = site_of(header).vtable.scheduled_at?;
+    // SAFETY: the header is the first field of what was allocated for this vtable, whose offset it is (rule 7).
     let field = unsafe { header.byte_add(offset) };
     // SAFETY: it lives as long as the reference that the caller borrows (rule 1).
-    unsafe { field.cast().as_ref() }
+    Some(unsafe { field.cast().as_ref() })
+}
+
+fn scheduled_at(header: &NonNull<Header>) -> u64 {
+    stamp_of(header).map_or(0, |stamp| stamp.load(Ordering::Relaxed))
 }
 
 fn cell_of<F: Future>(header: &NonNull<Header>) -> &Cell<F> {
@@ -530,7 +562,7 @@ fn finish<F: Future>(
         Completed::WakeJoiner => {
             // SAFETY: JOIN_WAKER was set at completion: the field is ours alone.
             let waker = cell
-                .trailer
+                .header
                 .join_waker
                 .with_mut(|field| unsafe { (*field).take() });
             if let Some(waker) = waker {
@@ -580,18 +612,18 @@ unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
 
 /// # Safety
 ///
-/// The last reference is gone; the stage is empty, because the owned list's reference lasts until completion
+/// The last reference is gone, and the task was allocated as a `C`; the stage is empty, because the owned list's reference lasts until completion
 /// and the output then belonged to somebody who took or dropped it.
-unsafe fn dealloc<F: Future, S: Schedule>(header: NonNull<Header>) {
+unsafe fn dealloc<F: Future, S: Schedule, C>(header: NonNull<Header>) {
     let keep_alive = home_of::<S>(&header).unlink(header);
     // Freeing is a write: a model fails here if somebody's access is not ordered before it.
     cell_of::<F>(&header).stage.with_mut(|_| {});
-    cell_of::<F>(&header).trailer.join_waker.with_mut(|_| {});
+    header_of(&header).join_waker.with_mut(|_| {});
     let cell = header.cast::<Cell<F>>();
     // SAFETY: `allocate` wrote the cell, and nobody can reach it any more (rules 1, 4).
     unsafe { cell.drop_in_place() }
-    // SAFETY: `allocate` took the memory for this very type, and what was in it is dropped.
-    unsafe { cells::give_back(cell) }
+    // SAFETY: the memory was taken for a `C` (rule 7), and what was in it is dropped; a stamp needs no drop.
+    unsafe { cells::give_back(cell.cast::<C>()) }
     // Last: this may free the scheduler, and with it the home.
     drop(keep_alive);
 }

@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::Id;
 use super::owned::Schedule;
-use super::raw::{Notified, header_of};
+use super::raw::{Notified, header_of, site_of};
 use crate::primitive::global::{AtomicPtr, AtomicU64, Ordering};
 
 /// Written at every poll by one thread; read by a watcher who knows otherwise that the thread is still in that poll.
@@ -25,9 +25,9 @@ impl Running {
         if cfg!(loxley_without_rescue) {
             return;
         }
-        let header = header_of(task.header());
+        let (header, site) = (header_of(task.header()), site_of(task.header()));
         self.id.store(header.id.number(), Ordering::Relaxed);
-        let spawned_at = ptr::from_ref(header.spawned_at).cast_mut();
+        let spawned_at = ptr::from_ref(site.spawned_at).cast_mut();
         self.spawned_at.store(spawned_at, Ordering::Relaxed);
     }
 
@@ -40,7 +40,7 @@ impl Running {
     pub fn get(&self) -> Option<(Id, &'static Location<'static>)> {
         let id = Id::from_number(self.id.load(Ordering::Relaxed))?;
         let spawned_at = self.spawned_at.load(Ordering::Relaxed);
-        // SAFETY: null or a `&'static` of a header (rule 5); what it points to is part of the program, and constant.
+        // SAFETY: null or a `&'static` of a site (rule 5); what it points to is part of the program, and constant.
         let spawned_at = unsafe { spawned_at.as_ref() }?;
         Some((id, spawned_at))
     }

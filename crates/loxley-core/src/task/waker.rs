@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-use super::raw::{Header, dealloc_slow, header_of, release};
+use super::raw::{Header, dealloc_slow, header_of, release, site_of};
 use super::state::Wake;
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
@@ -47,7 +47,7 @@ unsafe fn wake(data: *const ()) {
         Wake::Nothing => {}
         Wake::Dealloc => dealloc_slow(header),
         // SAFETY: the transition made the task SCHEDULED and kept our reference for its `Notified`.
-        Wake::Enqueue => unsafe { (header_of(&header).vtable.schedule)(header) },
+        Wake::Enqueue => unsafe { (site_of(&header).vtable.schedule)(header) },
     }
 }
 
@@ -56,7 +56,7 @@ unsafe fn wake_by_ref(data: *const ()) {
     let header = unsafe { header(data) };
     if header_of(&header).state.wake_by_ref() == Wake::Enqueue {
         // SAFETY: the transition made the task SCHEDULED, with a reference for its `Notified`.
-        unsafe { (header_of(&header).vtable.schedule)(header) }
+        unsafe { (site_of(&header).vtable.schedule)(header) }
     }
 }
 

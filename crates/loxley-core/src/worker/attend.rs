@@ -5,13 +5,14 @@
 //!
 //! # Schedule latency
 //!
-//! Whoever puts a task into a queue notes the time in the task's cell, and whoever polls it looks there. A task that is
-//! woken while it waits keeps its time; one that is woken while it runs begins to wait when its poll ends.
+//! Whoever puts a task into a queue notes the time in the task's cell, which has a place for that where somebody wants to
+//! know, and whoever polls it looks there. A task that is woken while it waits keeps its time; one that is woken while it
+//! runs begins to wait when its poll ends.
 //!
 //! # Rejected
 //!
-//! A second vtable for tasks that are measured: every future would be compiled twice. The time beside the task in the
-//! queue: every queue would hold twice as much.
+//! A second function that polls tasks that are measured: every future would be compiled twice. The time beside the task in
+//! the queue: every queue would hold twice as much.
 
 use std::time::{Duration, Instant};
 

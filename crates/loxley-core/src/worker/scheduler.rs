@@ -167,7 +167,7 @@ impl Scheduler {
             seats: seats.collect(),
             seats_used: AtomicUsize::new(0),
             homes: (0..workers + OUTSIDE_HOMES)
-                .map(|_| CachePadded::new(Home::new(weak)))
+                .map(|_| CachePadded::new(Home::new(weak).stamping(config.measures.stamps())))
                 .collect(),
             stand_ins: OnceLock::new(),
             on_panic: OnceLock::new(),
