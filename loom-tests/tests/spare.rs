@@ -191,7 +191,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let home = scheduler.home_here();
+    let home = scheduler.home_for(None);
     let (task, handle) = home.spawn(next_id(), Location::caller(), future);
     (task.ok(), handle)
 }

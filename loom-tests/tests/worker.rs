@@ -64,7 +64,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let home = scheduler.home_here();
+    let home = scheduler.home_for(None);
     let (task, handle) = home.spawn(next_id(), Location::caller(), future);
     if let Ok(task) = task {
         scheduler.inject(task);

@@ -239,9 +239,9 @@ where
 {
     let spawned = worker::with_any_current(|worker| {
         // On a worker the runtime's shared count is left alone: all would fight for its line.
-        let here = worker.map(Worker::scheduler);
-        if let Some(scheduler) = here.filter(|scheduler| context::is_in(scheduler)) {
-            return Ok(scheduler.spawn(id, spawned_at, future));
+        if let Some(worker) = worker.filter(|worker| context::is_in(worker.scheduler())) {
+            let scheduler = worker.scheduler();
+            return Ok(scheduler.spawn_by(worker.unless_blocked(), id, spawned_at, future));
         }
         let handle = Handle::try_current()?;
         handle.assert_here();

@@ -173,7 +173,8 @@ pub fn with_any_current<R>(look: impl FnOnce(Option<&Worker>) -> R) -> R {
 #[inline]
 pub fn with_current<R>(scheduler: &Scheduler, look: impl FnOnce(Option<&Worker>) -> R) -> R {
     with_any_current(|worker| {
-        look(worker.filter(|worker| worker.works_for(scheduler) && !worker.is_blocked()))
+        let own = worker.filter(|worker| worker.works_for(scheduler));
+        look(own.and_then(Worker::unless_blocked))
     })
 }
 
@@ -309,6 +310,12 @@ impl Worker {
         self.mode.get() & BLOCKED != 0
     }
 
+    /// Itself, unless it is in `block_in_place`: what comes then must not wait for this thread.
+    #[inline]
+    pub fn unless_blocked(&self) -> Option<&Self> {
+        (!self.is_blocked()).then_some(self)
+    }
+
     fn is_searching(&self) -> bool {
         self.mode.get() & SEARCHING != 0
     }
@@ -359,7 +366,7 @@ impl Worker {
             let Some(task) = self.next_task() else {
                 break;
             };
-            left -= self.run_task(task, left);
+            left -= self.run_task_inline(task, left);
             self.pay_what_is_owed();
         }
         round - left
@@ -385,8 +392,13 @@ impl Worker {
 
     /// Polls a task, and polls it again, at most so often, while it is ready and no other one waits here; says how often
     /// that was. First of all the worker stops searching (S2).
-    #[inline]
     fn run_task(&self, task: Task, most: u32) -> u32 {
+        self.run_task_inline(task, most)
+    }
+
+    /// [`Worker::run_task`] for the loop: a call is a tenth of a short poll.
+    #[inline(always)]
+    fn run_task_inline(&self, task: Task, most: u32) -> u32 {
         if self.mode.get() & (SEARCHING | ATTENDED) != 0 {
             return self.run_task_slow(task, most);
         }
@@ -405,14 +417,14 @@ impl Worker {
         self.run_plainly(task, most)
     }
 
-    #[inline]
+    #[inline(always)]
     fn run_plainly(&self, mut task: Task, most: u32) -> u32 {
         let seat = &*self.seat;
         seat.watch.running.set(&task);
         let mut polls = 1;
         while let Some(again) = self.poll(seat, task) {
             if self.has_own_work() || polls == most {
-                self.push(again);
+                self.push_inline(again);
                 break;
             }
             task = again;

@@ -14,9 +14,9 @@ use super::shutdown::{Threads, Watching};
 use crate::blocking::{BlockingPool, Refused};
 use crate::primitive::{Arc, Mutex, OnceLock};
 use crate::task::local::Arrivals;
-use crate::task::{Id, JoinHandle, Schedule};
+use crate::task::{Id, JoinHandle};
 use crate::timer::Timers;
-use crate::worker::{Scheduler, call, with_any_current};
+use crate::worker::{Scheduler, Worker, call, with_any_current, with_current};
 
 /// Which kind of runtime it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,7 +247,22 @@ impl Scheduler {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (task, handle) = self.home_here().spawn(id, spawned_at, future);
+        with_current(self, |worker| self.spawn_by(worker, id, spawned_at, future))
+    }
+
+    /// Spawns as this worker of its, or from outside.
+    pub(super) fn spawn_by<F>(
+        &self,
+        worker: Option<&Worker>,
+        id: Id,
+        spawned_at: &'static Location<'static>,
+        future: F,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (task, handle) = self.home_for(worker).spawn(id, spawned_at, future);
         if self.config.hooks.spawn.is_some() {
             let seen = match &task {
                 Ok(task) => task.task_ref(),
@@ -256,7 +271,7 @@ impl Scheduler {
             call(self.config.hooks.spawn.as_ref(), &seen.meta());
         }
         if let Ok(task) = task {
-            self.schedule(task);
+            self.schedule_by(worker, task);
         }
         handle
     }

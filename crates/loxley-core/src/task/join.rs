@@ -92,31 +92,6 @@ impl<T> JoinHandle<T> {
         header_of(&self.header).id
     }
 
-    /// Makes sure that completion wakes `waker`; the error says that it has happened already.
-    fn register(&self, waker: &Waker) -> Result<(), AlreadyComplete> {
-        let state = &header_of(&self.header).state;
-        let field = &header_of(&self.header).join_waker;
-        if state.has_join_waker() {
-            state.unset_join_waker()?;
-        }
-        // SAFETY: JOIN_WAKER is clear, so the field is ours alone.
-        let stored = field.with(|stored| unsafe { &*stored });
-        if !stored
-            .as_ref()
-            .is_some_and(|stored| stored.will_wake(waker))
-        {
-            let waker = waker.clone();
-            // SAFETY: JOIN_WAKER is clear, so the field is ours alone.
-            let replaced = field.with_mut(|stored| unsafe { (*stored).replace(waker) });
-            drop(replaced);
-        }
-        state.set_join_waker().inspect_err(|_| {
-            // SAFETY: the task completed while JOIN_WAKER was clear, so the field is still ours.
-            let waker = field.with_mut(|stored| unsafe { (*stored).take() });
-            drop(waker);
-        })
-    }
-
     fn take_output(&mut self) -> Result<T, JoinError> {
         self.taken = true;
         let mut output: MaybeUninit<Result<T, JoinError>> = MaybeUninit::uninit();
@@ -138,7 +113,7 @@ impl<T> Future for JoinHandle<T> {
         assert!(!self.taken, "JoinHandle polled after completion");
         let unit = ready!(budget::poll_proceed(cx));
         let complete = header_of(&self.header).state.is_complete()
-            || self.register(cx.waker()) == Err(AlreadyComplete);
+            || register(self.header, cx.waker()) == Err(AlreadyComplete);
         if !complete {
             return Poll::Pending;
         }
@@ -251,6 +226,34 @@ impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         debug(self.header, "AbortHandle", f)
     }
+}
+
+/// Makes sure that completion wakes `waker`; the error says that it has happened already. For the handle alone.
+///
+/// A call, because most outputs are there when they are asked for, and what this needs in registers each poll would save.
+#[inline(never)]
+fn register(header: NonNull<Header>, waker: &Waker) -> Result<(), AlreadyComplete> {
+    let header = header_of(&header);
+    let (state, field) = (&header.state, &header.join_waker);
+    if state.has_join_waker() {
+        state.unset_join_waker()?;
+    }
+    // SAFETY: JOIN_WAKER is clear, so the field is ours alone.
+    let stored = field.with(|stored| unsafe { &*stored });
+    if !stored
+        .as_ref()
+        .is_some_and(|stored| stored.will_wake(waker))
+    {
+        let waker = waker.clone();
+        // SAFETY: JOIN_WAKER is clear, so the field is ours alone.
+        let replaced = field.with_mut(|stored| unsafe { (*stored).replace(waker) });
+        drop(replaced);
+    }
+    state.set_join_waker().inspect_err(|_| {
+        // SAFETY: the task completed while JOIN_WAKER was clear, so the field is still ours.
+        let waker = field.with_mut(|stored| unsafe { (*stored).take() });
+        drop(waker);
+    })
 }
 
 fn abort(header: NonNull<Header>) {

@@ -552,23 +552,27 @@ fn finish<F: Future>(
     count: impl FnOnce(),
     wake: impl FnOnce(Waker),
 ) {
-    let cell = cell_of::<F>(&header);
     count();
-    match cell.header.state.complete() {
-        Completed::Keep => {}
-        Completed::DropOutput if !drops => {}
-        // SAFETY: there was no handle at the moment of completion, so the output is ours (rule 3).
-        Completed::DropOutput => unsafe { drop_output::<F>(header) },
-        Completed::WakeJoiner => {
-            // SAFETY: JOIN_WAKER was set at completion: the field is ours alone.
-            let waker = cell
-                .header
-                .join_waker
-                .with_mut(|field| unsafe { (*field).take() });
-            if let Some(waker) = waker {
-                wake(waker);
-            }
+    match header_of(&header).state.complete() {
+        Completed::Keep => release(header, 2),
+        Completed::DropOutput if !drops => release(header, 2),
+        left => finish_slow::<F>(header, left, wake),
+    }
+}
+
+/// The task is complete and something is left to do.
+#[inline(never)]
+fn finish_slow<F: Future>(header: NonNull<Header>, left: Completed, wake: impl FnOnce(Waker)) {
+    if left == Completed::WakeJoiner {
+        let field = &header_of(&header).join_waker;
+        // SAFETY: JOIN_WAKER was set at completion: the field is ours alone.
+        let waker = field.with_mut(|field| unsafe { (*field).take() });
+        if let Some(waker) = waker {
+            wake(waker);
         }
+    } else {
+        // SAFETY: there was no handle at the moment of completion, so the output is ours (rule 3).
+        unsafe { drop_output::<F>(header) }
     }
     release(header, 2);
 }

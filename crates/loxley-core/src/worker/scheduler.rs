@@ -239,10 +239,10 @@ impl Scheduler {
         self.homes.iter().map(|home| &**home)
     }
 
-    /// The list for a task that this thread spawns: its worker's, or one for outsiders in turn. Counts the task.
+    /// The list for a task that this worker spawns, or one for outsiders in turn. Counts the task.
     #[inline]
-    pub fn home_here(&self) -> &Home<Self> {
-        let home = with_current(self, |worker| match worker {
+    pub fn home_for(&self, worker: Option<&Worker>) -> &Home<Self> {
+        let home = match worker {
             Some(worker) => {
                 worker.counters().spawned.add(1);
                 worker.station_index()
@@ -251,7 +251,7 @@ impl Scheduler {
                 let turn = self.spawned_outside.fetch_add(1, Ordering::Relaxed);
                 self.config.workers + turn % OUTSIDE_HOMES
             }
-        });
+        };
         &self.homes[home]
     }
 
@@ -313,6 +313,15 @@ impl Scheduler {
         };
         let in_turn = (0..count).map(|offset| (start + offset) % count);
         in_turn.min_by_key(sources).unwrap_or(0)
+    }
+
+    /// A task was woken or spawned by this worker, or from outside.
+    #[inline]
+    pub fn schedule_by(&self, worker: Option<&Worker>, task: Task) {
+        match worker {
+            Some(worker) => worker.schedule(task),
+            None => self.inject_from_outside(task),
+        }
     }
 
     fn inject_from_outside(&self, task: Task) {
@@ -452,10 +461,7 @@ impl Schedule for Scheduler {
 
     #[inline]
     fn schedule(&self, task: Task) {
-        with_current(self, |worker| match worker {
-            Some(worker) => worker.schedule(task),
-            None => self.inject_from_outside(task),
-        })
+        with_current(self, |worker| self.schedule_by(worker, task))
     }
 
     fn cancelled(&self, task: &TaskMeta<'_>) {

@@ -23,8 +23,13 @@ impl Worker {
     }
 
     /// Puts a task at the tail of the deque.
-    #[inline]
     pub fn push(&self, task: Task) {
+        self.push_inline(task);
+    }
+
+    /// [`Worker::push`] for the loop.
+    #[inline(always)]
+    pub(super) fn push_inline(&self, task: Task) {
         match self.local.push(&self.seat.queue, task) {
             Push::Queued => {
                 if self.owed.get() != 0 {
@@ -32,14 +37,18 @@ impl Worker {
                 }
             }
             Push::Announce => self.announce_soon(),
-            Push::Full(task) => {
-                self.counters().spills.add(1);
-                self.scheduler.inject(task);
-            }
+            Push::Full(task) => self.spill(task),
         }
     }
 
+    #[cold]
+    fn spill(&self, task: Task) {
+        self.counters().spills.add(1);
+        self.scheduler.inject(task);
+    }
+
     /// There is work for a peer now. A few short polls are not worth waking one: see `pace.rs`.
+    #[cold]
     pub(super) fn announce_soon(&self) {
         if self.holding.get() {
             return self.held.set(true);
@@ -56,6 +65,7 @@ impl Worker {
         }
     }
 
+    #[inline(never)]
     pub(super) fn announce_if_many(&self) {
         if self.local.length() > self.pace.patience() as usize {
             self.owed.set(0);

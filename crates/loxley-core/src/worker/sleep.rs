@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn who_is_woken_for_a_task_is_slow_if_its_polls_were() {
         let worker = slow_worker();
-        let home = worker.scheduler.home_here();
+        let home = worker.scheduler.home_for(Some(&worker));
         let (task, _handle) = home.spawn(Id::next(), Location::caller(), async {});
         worker.push(task.expect("it is open"));
         worker.after_sleep(WakeList::new());
