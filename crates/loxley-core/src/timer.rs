@@ -63,7 +63,7 @@ use std::pin::Pin;
 use crate::clock::Clock;
 use crate::park::{NEVER, Park};
 use crate::primitive::atomic::{AtomicU64, Ordering};
-use crate::primitive::{Arc, Mutex, OnceLock};
+use crate::primitive::{Arc, Mutex, MutexGuard, OnceLock};
 use crate::task::WakeList;
 
 pub use entry::{Entry, Here};
@@ -181,17 +181,25 @@ impl Timers {
     }
 
     /// Links an entry; with `own` the caller is the tenant, who need not be told.
+    #[inline]
     fn insert(&self, link: Pin<&mut Link>, deadline: Deadline, own: bool) -> Result<(), Closed> {
         let mut wheel = self.wheel.lock();
-        wheel.insert(link, deadline)?;
-        let (earlier, next) = (self.publish(&wheel), wheel.next());
+        if wheel.insert(link, deadline)? {
+            self.come_earlier(wheel, own);
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn come_earlier(&self, wheel: MutexGuard<'_, Wheel>, own: bool) {
+        let next = wheel.next();
+        self.publish(&wheel);
         drop(wheel);
-        if earlier && !own {
+        if !own {
             if let Some(park) = self.park.get() {
                 park.deadline_added(next); // T1
             }
         }
-        Ok(())
     }
 
     /// Unlinks an entry; false if it has fired, or was closed, in the meantime.
@@ -202,14 +210,12 @@ impl Timers {
         linked
     }
 
-    /// Writes `next` for a wheel that is locked; true if it moved earlier.
+    /// Writes `next` for a wheel that is locked.
     #[inline]
-    fn publish(&self, wheel: &Wheel) -> bool {
-        let (before, next) = (self.next.load(Ordering::Relaxed), wheel.next());
-        if next != before {
-            self.next.store(next, Ordering::Relaxed);
+    fn publish(&self, wheel: &Wheel) {
+        if wheel.next() != self.next.load(Ordering::Relaxed) {
+            self.next.store(wheel.next(), Ordering::Relaxed);
         }
-        next < before
     }
 }
 

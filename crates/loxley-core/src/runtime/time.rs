@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
-use super::context::{self, TryCurrentError};
+use super::context;
 use crate::budget;
 use crate::clock::duration_ns;
 use crate::primitive::Arc;
@@ -69,7 +69,7 @@ impl Sleep {
     #[track_caller]
     pub fn until(deadline: Instant) -> Self {
         let timers = timers_of_sleep();
-        let (now, at) = (timers.clock().now(), timers.clock().to_ns(deadline));
+        let (now, at) = (timers.clock().present(), timers.clock().to_ns(deadline));
         Self::new(timers, now, at, Some(deadline))
     }
 
@@ -116,7 +116,7 @@ impl Sleep {
         let this = self.project();
         let home = this.entry.home();
         *this.deadline = Some(deadline);
-        *this.fire_at = fire_at(home, home.clock().now(), home.clock().to_ns(deadline));
+        *this.fire_at = fire_at(home, home.clock().present(), home.clock().to_ns(deadline));
         with_any_current(|worker| {
             let here = here(worker, this.entry.home());
             this.entry.reset(here, *this.fire_at);
@@ -152,26 +152,27 @@ fn is_paused(_: &Timers) -> bool {
 #[inline]
 #[track_caller]
 fn timers_of_sleep() -> Arc<Timers> {
-    match timers_here() {
-        Ok(Some(timers)) => timers,
-        Ok(None) => panic!(
-            "timers are disabled: call `enable_time` or `enable_all` on the runtime's `Builder`"
-        ),
-        Err(error) => panic!("cannot sleep: {error}"),
-    }
-}
-
-/// The wheel for a timer made here; `None` if timers are disabled.
-#[inline]
-fn timers_here() -> Result<Option<Arc<Timers>>, TryCurrentError> {
     let own = with_any_current(|worker| {
         let worker = worker.filter(|worker| context::is_in(worker.scheduler()))?;
         let enabled = worker.scheduler().config.time_enabled;
         enabled.then(|| worker.timers().clone())
     });
     match own {
-        Some(own) => Ok(Some(own)),
-        None => context::with_handle(|handle| handle.inner.timers_here().cloned()),
+        Some(own) => own,
+        None => timers_outside(),
+    }
+}
+
+/// The wheel for a sleep made by somebody who is no worker, or where timers are disabled.
+#[cold]
+#[track_caller]
+fn timers_outside() -> Arc<Timers> {
+    match context::with_handle(|handle| handle.inner.timers_here().cloned()) {
+        Ok(Some(timers)) => timers,
+        Ok(None) => panic!(
+            "timers are disabled: call `enable_time` or `enable_all` on the runtime's `Builder`"
+        ),
+        Err(error) => panic!("cannot sleep: {error}"),
     }
 }
 

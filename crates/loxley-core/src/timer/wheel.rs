@@ -329,13 +329,13 @@ impl Wheel {
         self.levels == 0
     }
 
-    /// Links an entry that no wheel holds.
+    /// Links an entry that no wheel holds; true if somebody has to come earlier for it.
     ///
     /// # Panics
     ///
     /// If a wheel holds it.
     #[inline]
-    pub fn insert(&mut self, link: Pin<&mut Link>, deadline: Deadline) -> Result<(), Closed> {
+    pub fn insert(&mut self, link: Pin<&mut Link>, deadline: Deadline) -> Result<bool, Closed> {
         assert!(!link.is_held(), "a timer is in one wheel at most");
         if self.closed {
             link.word.store(CLOSED, Ordering::Relaxed); // the caller is alone with it
@@ -351,17 +351,22 @@ impl Wheel {
         };
         self.place(node, deadline);
         // Nobody comes before a deadline, so one that is later than `next` does not change it.
-        if deadline.at < self.next.min(END_OF_TIME) {
-            let due = match deadline.shares {
-                true => self.wait_for_others(deadline.at),
-                false => deadline.at,
-            };
-            // What is put off to the end of time comes never.
-            if due < self.next && due < END_OF_TIME {
-                self.next = due;
-            }
+        Ok(deadline.at < self.next && self.come_earlier(deadline))
+    }
+
+    /// Somebody has to come for this deadline, if he would come later else.
+    #[inline(never)]
+    fn come_earlier(&mut self, deadline: Deadline) -> bool {
+        let due = match deadline.shares {
+            true => self.wait_for_others(deadline.at),
+            false => deadline.at,
+        };
+        // What is put off to the end of time comes never.
+        let earlier = due < self.next && due < END_OF_TIME;
+        if earlier {
+            self.next = due;
         }
-        Ok(())
+        earlier
     }
 
     /// Unlinks an entry; false if it is not in this wheel, because it has fired or was closed.
