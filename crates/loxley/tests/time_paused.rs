@@ -88,6 +88,32 @@ async fn advancing_wakes_those_whose_time_has_come_and_no_others() {
     assert!(!late.is_finished());
 }
 
+/// Nobody has polled them before, so that no wheel knows them.
+#[loxley::test(start_paused = true)]
+async fn a_sleep_whose_time_has_passed_is_ready_at_its_first_poll() {
+    let start = Instant::now();
+    let mut later = std::pin::pin!(sleep(SECOND));
+    let mut until = std::pin::pin!(sleep_until(start + SECOND));
+    let mut reset = std::pin::pin!(sleep(SECOND / 2));
+    reset.as_mut().reset(start + SECOND);
+    let mut not_yet = std::pin::pin!(sleep(SECOND + Duration::from_nanos(1)));
+    // The clock moves by itself, and stands at the deadline exactly.
+    sleep(SECOND).await;
+    for sleep in [&mut later, &mut until, &mut reset] {
+        assert!(poll_once(sleep.as_mut()).is_ready());
+        assert!(sleep.is_elapsed());
+        assert_eq!(sleep.deadline(), start + SECOND);
+        assert!(poll_once(sleep.as_mut()).is_ready());
+    }
+    assert!(poll_once(not_yet.as_mut()).is_pending());
+    advance(Duration::from_nanos(1)).await;
+    assert!(poll_once(not_yet.as_mut()).is_ready());
+    // And again after a reset.
+    later.as_mut().reset(start + 2 * SECOND);
+    advance(3 * SECOND).await;
+    assert!(poll_once(later.as_mut()).is_ready());
+}
+
 #[loxley::test(start_paused = true)]
 async fn a_timeout_and_an_interval_follow_the_paused_clock() {
     let start = Instant::now();

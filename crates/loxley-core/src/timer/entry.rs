@@ -92,6 +92,12 @@ impl Entry {
         }
     }
 
+    /// True if no wheel knows it: it has not been polled since it was made or reset.
+    #[cfg(feature = "test-util")]
+    pub fn is_idle(&self) -> bool {
+        self.link.state() == State::Idle
+    }
+
     /// True once the deadline has come.
     pub fn has_fired(&self) -> bool {
         self.link.state() == State::Fired
