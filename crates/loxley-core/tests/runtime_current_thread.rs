@@ -347,6 +347,43 @@ fn a_root_that_yields_lets_the_tasks_run_that_wait() {
     });
 }
 
+/// Also if the worker looks for events after each poll, as it does where polls are slow.
+#[test]
+fn a_root_that_yields_goes_behind_all_tasks_that_wait() {
+    watched(|| {
+        for polls in [1, 2, 3, 64] {
+            let mut builder = Builder::new_current_thread();
+            let runtime = builder.enable_all().event_interval(polls).build().unwrap();
+            runtime.block_on(async {
+                for tasks in 1..20 {
+                    let tasks: Vec<_> = (0..tasks).map(|_| spawn(async {})).collect();
+                    yield_now().await;
+                    let done = tasks.iter().filter(|task| task.is_finished()).count();
+                    assert_eq!(done, tasks.len(), "a look after {polls}");
+                }
+            });
+        }
+    });
+}
+
+/// As above, if it is a task that wakes the root.
+#[test]
+fn a_root_that_is_woken_goes_behind_all_tasks_that_wait() {
+    watched(|| {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_all().event_interval(1).build().unwrap();
+        runtime.block_on(async {
+            let first = spawn(async {});
+            let others: Vec<_> = (0..10).map(|_| spawn(async {})).collect();
+            let last = spawn(async {});
+            // The one that was spawned last runs first.
+            last.await.unwrap();
+            let done = others.iter().filter(|task| task.is_finished()).count();
+            assert_eq!((done, first.is_finished()), (10, true));
+        });
+    });
+}
+
 #[test]
 fn a_root_that_never_stops_yielding_lets_timers_and_sockets_in() {
     watched(|| {

@@ -8,6 +8,10 @@
 //! - D2 the seat is taken: it enters the list of those who wait, tries once more, and sleeps.
 //! - D3 a driver that leaves stands up first, and then wakes one of the list, who goes back to D1.
 //!
+//! - D4 a driver's root that has been woken goes behind the tasks that wait when that is seen, as a task would at the
+//!   tail. A step may end before they have run, for a look; a root that came in between would see less done than was
+//!   ready when it yielded.
+//!
 //! D2's second try and D3's order make sure that a seat never stays empty while somebody waits for it: both touch
 //! the list's lock, so either the second try finds the seat empty or D3 finds the entry.
 //!
@@ -180,20 +184,30 @@ impl Handle {
         let seated = StandUp(Some(worker), &self.inner.waiting);
         seated.0.as_ref()?.enter(|worker| {
             worker.begin_work();
+            // D4: the number of polls at which it is the turn of a root that has been woken.
+            let mut turn = None;
             loop {
                 // First: a root that has just been polled and yielded gives way to the tasks that wait.
-                match worker.step() {
+                let step = worker.step();
+                match step {
                     Step::Ran => {}
                     Step::Idle if root.is_raised() => {}
                     Step::Idle => worker.park(),
                     Step::Done => return None,
                 }
-                if root.is_raised() {
-                    // Counts as a poll: a root that never stops yielding must not keep the worker from looking.
-                    worker.count_poll();
-                    if let Poll::Ready(output) = poll() {
-                        return Some(output);
-                    }
+                if !root.is_raised() {
+                    continue;
+                }
+                let polls = worker.counters().polls.get();
+                let turn_at = *turn.get_or_insert_with(|| polls + worker.waiting());
+                if step == Step::Ran && polls < turn_at {
+                    continue;
+                }
+                turn = None;
+                // Counts as a poll: a root that never stops yielding must not keep the worker from looking.
+                worker.count_poll();
+                if let Poll::Ready(output) = poll() {
+                    return Some(output);
                 }
             }
         })
