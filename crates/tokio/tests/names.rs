@@ -1,5 +1,7 @@
 //! What a program writes for tokio means the same under the other roof.
 
+#![deny(unused_must_use)]
+
 /// The attribute finds its runtime although the program has no package called loxley.
 #[tokio::test]
 async fn a_test_attribute_runs_the_body_on_our_runtime() {
@@ -52,4 +54,17 @@ async fn every_macro_is_there() {
     let name = NAME.scope("robin", async { NAME.get() });
     tokio::pin!(name);
     assert_eq!(name.await, "robin");
+}
+
+/// Programs that deny warnings compile as before.
+#[tokio::test]
+async fn what_tokio_lets_one_drop_is_dropped_without_a_word() {
+    fn send() -> tokio::sync::oneshot::Receiver<u8> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        sender.send(1).unwrap();
+        receiver
+    }
+    send();
+    tokio::spawn(async {});
+    tokio::task::spawn_blocking(|| ());
 }

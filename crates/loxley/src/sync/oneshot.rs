@@ -73,7 +73,6 @@ pub struct Sender<T> {
 /// assert_eq!(receiver.await.unwrap(), 5);
 /// # });
 /// ```
-#[must_use = "a receiver that is dropped closes the channel"]
 pub struct Receiver<T> {
     /// `None`: the channel has given what it had.
     rx: Option<Rx<T>>,
