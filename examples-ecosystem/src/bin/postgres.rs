@@ -1,4 +1,5 @@
-//! tokio-postgres: pipelined queries, transactions, copies in and out, notifications, and a query that is cancelled.
+//! tokio-postgres: pipelined queries, transactions, copies in and out, notifications, locks, a query that is cancelled, and
+//! connections that end.
 
 use std::time::Duration;
 
@@ -25,7 +26,11 @@ async fn main() -> Outcome {
     copied_in_and_out(&client).await?;
     notified(&client, &mut news).await?;
     who_gives_up_disturbs_nobody(&client).await?;
+    who_stops_reading_disturbs_nobody(&client).await?;
     a_query_is_cancelled(&client, server.port).await?;
+    the_server_keeps_a_limit_of_time(&client).await?;
+    a_lock_is_waited_for(&mut client, server.port).await?;
+    a_connection_that_the_server_ends_is_told(server.port).await?;
     no_such_database(server.port).await?;
     drop(client);
     assert!(soon("the connection's end", news.recv()).await.is_none());
@@ -197,5 +202,79 @@ async fn no_such_database(port: u16) -> Outcome {
     let error = refused.err().ok_or("there is such a database")?;
     assert_eq!(error.code(), Some(&SqlState::INVALID_CATALOG_NAME));
     println!("postgres: a database that is not there is named");
+    Ok(())
+}
+
+async fn who_stops_reading_disturbs_nobody(client: &Client) -> Outcome {
+    let many = "SELECT generate_series(1, 10000)";
+    for _ in 0..20 {
+        let rows = client.query_raw(many, std::iter::empty::<i32>()).await?;
+        pin_mut!(rows);
+        let first = soon("a row", rows.try_next()).await?.ok_or("no row")?;
+        assert_eq!(first.get::<_, i32>(0), 1);
+    }
+    let after = soon("an answer", client.query_one("SELECT 7", &[])).await?;
+    assert_eq!(after.get::<_, i32>(0), 7);
+    println!(
+        "postgres: 20 streams of 10,000 rows are dropped after one, and the next query is answered"
+    );
+    Ok(())
+}
+
+async fn the_server_keeps_a_limit_of_time(client: &Client) -> Outcome {
+    client.batch_execute("SET statement_timeout = 20").await?;
+    let slow = client.batch_execute("SELECT pg_sleep(3600)");
+    let error = soon("the limit", slow).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED));
+    client.batch_execute("RESET statement_timeout").await?;
+    println!("postgres: the server's limit of time ends a query, not the connection");
+    Ok(())
+}
+
+async fn a_lock_is_waited_for(client: &mut Client, port: u16) -> Outcome {
+    let (other, _) = connect(port).await?;
+    let (watcher, _) = connect(port).await?;
+    let first = client.transaction().await?;
+    let update = "UPDATE band SET name = 'first' WHERE id = 1";
+    assert_eq!(first.execute(update, &[]).await?, 1);
+    let second = tokio::spawn(async move {
+        let update = "UPDATE band SET name = name || ', second' WHERE id = 1";
+        other.execute(update, &[]).await
+    });
+    let waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    soon("the wait", async {
+        while watcher.query_opt(waits, &[]).await?.is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok::<_, tokio_postgres::Error>(())
+    })
+    .await?;
+    assert!(!second.is_finished(), "the lock is held");
+    first.commit().await?;
+    assert_eq!(soon("the second", second).await??, 1);
+    let name = client.query_one("SELECT name FROM band WHERE id = 1", &[]);
+    assert_eq!(name.await?.get::<_, String>(0), "first, second");
+    println!("postgres: who waits for a lock goes on when it is given back");
+    Ok(())
+}
+
+async fn a_connection_that_the_server_ends_is_told(port: u16) -> Outcome {
+    let (client, mut news) = connect(port).await?;
+    let (killer, _) = connect(port).await?;
+    let process: i32 = client
+        .query_one("SELECT pg_backend_pid()", &[])
+        .await?
+        .get(0);
+    let end = format!("SELECT pg_terminate_backend({process})");
+    let end = killer.batch_execute(&end);
+    let sleep = client.batch_execute("SELECT pg_sleep(3600)");
+    let (slept, ended) = soon("the end", future::join(sleep, end)).await;
+    ended?;
+    let error = slept.unwrap_err();
+    let told = error.is_closed() || error.code() == Some(&SqlState::ADMIN_SHUTDOWN);
+    assert!(told, "{error:?}");
+    assert!(soon("the connection's end", news.recv()).await.is_none());
+    assert!(client.is_closed());
+    println!("postgres: a connection that the server ends is told so, in the middle of a query");
     Ok(())
 }

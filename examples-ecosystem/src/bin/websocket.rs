@@ -2,14 +2,15 @@
 
 use ecosystem::{Outcome, proof, soon};
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, broadcast};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::error::{ProtocolError, SubProtocolError};
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::http::StatusCode;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{
@@ -65,6 +66,11 @@ async fn main() -> Outcome {
     both_learn_why_it_ends().await?;
     one_that_goes_without_a_word_is_noticed().await?;
     the_server_may_refuse().await?;
+    both_agree_on_a_protocol().await?;
+    parts_become_one_message().await?;
+    a_text_that_is_none_ends_the_connection().await?;
+    one_that_speaks_no_websocket_is_named().await?;
+    who_waits_often_and_briefly_misses_nothing().await?;
     proof();
     Ok(())
 }
@@ -253,5 +259,123 @@ async fn the_server_may_refuse() -> Outcome {
         }
     }
     println!("websocket: a server lets in by a header, and refuses with a status");
+    Ok(())
+}
+
+async fn both_agree_on_a_protocol() -> Outcome {
+    const PROTOCOL: &str = "sec-websocket-protocol";
+    for (chosen, offered) in [("longbow", true), ("musket", false)] {
+        let (near, far) = tokio::io::duplex(1024);
+        let mut request = "ws://pipe/".into_client_request()?;
+        request
+            .headers_mut()
+            .insert(PROTOCOL, "staff, longbow".parse()?);
+        #[expect(clippy::result_large_err, reason = "the signature is the crate's")]
+        let choose = |_: &Request, mut response: Response| {
+            response
+                .headers_mut()
+                .insert(PROTOCOL, HeaderValue::from_static(chosen));
+            Ok(response)
+        };
+        let both = tokio::join!(accept_hdr_async(far, choose), client_async(request, near));
+        match both.1 {
+            Ok((_, answer)) => {
+                assert!(offered);
+                assert_eq!(answer.headers()[PROTOCOL], chosen);
+            }
+            Err(Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(error))) => {
+                assert!(!offered && error == SubProtocolError::InvalidSubProtocol);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    println!("websocket: a protocol is agreed on, and one that was not offered is refused");
+    Ok(())
+}
+
+/// With a ping between the parts, which comes at once.
+async fn parts_become_one_message() -> Outcome {
+    let (mut client, mut server) = pair().await?;
+    let part = |text, kind, last| Message::Frame(Frame::message(text, OpCode::Data(kind), last));
+    client.send(part("Rob", Data::Text, false)).await?;
+    client.send(Message::Ping("are you there?".into())).await?;
+    client.send(part("in", Data::Continue, true)).await?;
+    for expected in [
+        Message::Ping("are you there?".into()),
+        Message::text("Robin"),
+    ] {
+        let got = soon("a message", server.next()).await.ok_or("ended")??;
+        assert_eq!(got, expected);
+    }
+    println!("websocket: parts become one message, and a ping comes between them");
+    Ok(())
+}
+
+async fn a_text_that_is_none_ends_the_connection() -> Outcome {
+    let (mut client, mut server) = pair().await?;
+    let bytes = Frame::message(&b"\xff"[..], OpCode::Data(Data::Text), true);
+    client.send(Message::Frame(bytes)).await?;
+    let error = soon("the refusal", server.next()).await;
+    assert!(matches!(error, Some(Err(Error::Utf8(_)))), "{error:?}");
+    println!("websocket: bytes that are no text are refused as one");
+    Ok(())
+}
+
+async fn one_that_speaks_no_websocket_is_named() -> Outcome {
+    let (near, far) = tokio::io::duplex(1024);
+    let answer = async move {
+        let mut far = BufReader::new(far);
+        let mut line = String::new();
+        while far.read_line(&mut line).await? > 2 {
+            line.clear();
+        }
+        far.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .await
+    };
+    let (client, answered) = tokio::join!(client_async("ws://pipe/", near), answer);
+    answered?;
+    let Err(Error::Http(answer)) = client else {
+        return Err(format!("{client:?}").into());
+    };
+    assert_eq!(answer.status(), StatusCode::OK);
+    println!("websocket: a server that only speaks HTTP is told from one that refuses");
+    Ok(())
+}
+
+/// Each wait is given up at once, in the middle of a message or not.
+async fn who_waits_often_and_briefly_misses_nothing() -> Outcome {
+    let (mut client, mut server) = pair().await?;
+    let talking = tokio::spawn(async move {
+        for number in 0..200_u32 {
+            let long = number.to_be_bytes().repeat(1_000);
+            server.send(Message::binary(long)).await?;
+        }
+        server.close(None).await
+    });
+    let mut heard = 0_u32;
+    let mut given_up = 0;
+    let end = soon("the end", async {
+        loop {
+            match futures_util::future::poll_immediate(client.next()).await {
+                None => {
+                    given_up += 1;
+                    tokio::task::yield_now().await;
+                }
+                Some(Some(Ok(Message::Binary(long)))) => {
+                    assert!(long[..] == heard.to_be_bytes().repeat(1_000));
+                    heard += 1;
+                }
+                Some(end) => break end,
+            }
+        }
+    });
+    let end = end.await;
+    assert!(matches!(end, Some(Ok(Message::Close(None)))), "{end:?}");
+    assert_eq!(heard, 200);
+    assert!(given_up > 0, "each message was there at once");
+    // The close is answered with the next look.
+    let _ = soon("the answer", client.next()).await;
+    soon("the end of the talk", talking).await??;
+    println!("websocket: 200 messages in parts, through waits that are given up at once");
     Ok(())
 }
