@@ -4,6 +4,7 @@
 //! cargo run --release -p benches -- rivals [ROW ..] [--runs N] [--workers N] [--amount N] [--with RUNTIME] [--only RUNTIME,..]
 //! cargo run --release -p benches -- rescue [CASE ..] [--runs N]
 //! cargo run --release -p benches -- instructions [ROW ..]
+//! cargo run --release -p benches -- knobs [KNOB ..] [--runs N]
 //! cargo run --release -p benches -- one ROW RUNTIME [--workers N] [--amount N] [--no-warm-up]
 //! ```
 //!
@@ -17,6 +18,7 @@
 //! | [`stats`], [`report`] | medians and intervals; the driver that alternates processes, and its table |
 //! | [`rescue`] | what a stuck worker does to others: cases, bars and verdicts |
 //! | [`instructions`] | instructions per operation, counted by callgrind |
+//! | [`knobs`] | what the builder's knobs change |
 //!
 //! Deliberately absent: a gate on time. Time is compared side by side or not at all; what may fail a build is counted.
 
@@ -31,6 +33,7 @@
 pub mod client;
 pub mod harness;
 pub mod instructions;
+pub mod knobs;
 pub mod meter;
 pub mod raw;
 pub mod report;

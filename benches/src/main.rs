@@ -7,7 +7,7 @@ use std::time::Duration;
 use bench_rows::client::{self, Load};
 use bench_rows::harness::{Amount, Plan};
 use bench_rows::report::{self, Rivals};
-use bench_rows::{instructions, rescue, rows, runtimes};
+use bench_rows::{instructions, knobs, rescue, rows, runtimes};
 
 const USAGE: &str = "\
 benches rivals [ROW ..] [--runs N] [--workers N] [--amount N] [--with RUNTIME] [--only RUNTIME,..]
@@ -17,6 +17,8 @@ benches rescue [CASE ..] [--runs N] [--workers N] [--only RUNTIME,..]
     system calls with and without rescue (needs valgrind and perf)
 benches instructions [ROW ..] [--only RUNTIME,..] [--lines]
     counts instructions per operation with callgrind; with --lines only loxley's, and its allocations, for programs
+benches knobs [KNOB ..] [--runs N] [--workers N] [--amount N]
+    runs loxley with several values of each knob, on rows that it matters to
 benches one ROW RUNTIME [--workers N] [--amount N] [--no-warm-up]
     measures once, in this process, and prints one line
 benches list
@@ -46,6 +48,10 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
             let options = Options::parse(rest)?;
             let rivals = options.rivals(options.only.clone(), false);
             delivered(rescue::run(&rivals))
+        }
+        "knobs" => {
+            let options = Options::parse(rest)?;
+            delivered(knobs::run(&options.rivals(Vec::new(), false)))
         }
         "instructions" => {
             let options = Options::parse(rest)?;

@@ -7,9 +7,9 @@
 //!   `block_on`, which is what `smol::spawn` does with `SMOL_THREADS`, less the list of live tasks.
 //! - **smol_global**: the same with the plain `Executor` of `smol::spawn`; left out unless asked for.
 //!
-//! Two of them have a *variant*, named after a sign: **loxley-rescue** is loxley without the rescue of stuck workers, and
-//! **tokio+options** is tokio with eager driver hand-off and without LIFO slots, which needs a program of its own, see
-//! [`crate::rescue`].
+//! Two of them have *variants*, named after a sign: **loxley-rescue** is loxley without the rescue of stuck workers,
+//! **loxley+KNOB=VALUE** has one knob set, see [`crate::knobs`], and **tokio+options** is tokio with eager driver hand-off and
+//! without LIFO slots, which needs a program of its own, see [`crate::rescue`].
 //!
 //! The thread that waits for a result uses a plain parking `block_on`: smol's own would also poll
 //! for sockets there, as one worker more than the others have.
@@ -56,6 +56,21 @@ pub fn base(contender: &str) -> &str {
 #[cfg(feature = "loxley")]
 fn configure_loxley(builder: &mut loxley::runtime::Builder) {
     builder.rescue(!is(WITHOUT_RESCUE));
+    let Some((_, knob)) = CONTENDER.get().and_then(|own| own.split_once('+')) else {
+        return;
+    };
+    let set = knob.split_once('=').and_then(|(name, value)| {
+        let value = value.parse().ok()?;
+        match name {
+            "poll_budget" => Some(builder.poll_budget(value)),
+            "event_interval" => Some(builder.event_interval(value)),
+            "global_queue_interval" => Some(builder.global_queue_interval(value)),
+            "lifo_slot_cap" => Some(builder.lifo_slot_cap(value)),
+            "max_io_events_per_tick" => Some(builder.max_io_events_per_tick(value as usize)),
+            _ => None,
+        }
+    });
+    assert!(set.is_some(), "no such knob: {knob}");
 }
 
 fn configure_tokio(builder: &mut tokio::runtime::Builder) {
