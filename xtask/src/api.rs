@@ -7,6 +7,7 @@
 //!    `surface`).
 //! 4. The rows are compared, and what is not the same looks up why in `docs/tokio-reasons.txt` (`reasons`, `page`).
 //! 5. Calls of everything that is the same are written with tokio's types, and compiled with both crates (`calls`).
+//! 6. What loxley shows of other crates is of those that `docs/stability.md` names (`foreign`).
 //!
 //! The gate fails if something differs without a reason, if a reason applies to nothing, if more than a twentieth is
 //! absent, and if the page is not what was found; `--bless` writes the page.
@@ -17,6 +18,7 @@
 
 mod calls;
 mod docs;
+mod foreign;
 mod page;
 mod paths;
 pub(crate) mod reasons;
@@ -36,6 +38,7 @@ use crate::gate::{Options, Outcome, Verdict};
 use crate::scratch;
 
 const PAGE: &str = "docs/tokio.md";
+const STABILITY: &str = "docs/stability.md";
 const REASONS: &str = "docs/tokio-reasons.txt";
 /// Parts of a thousand.
 const MOST_ABSENT: usize = 50;
@@ -54,6 +57,8 @@ pub(crate) fn gate(options: &Options) -> Outcome {
     );
     let mut ours = World::new(scratch.docs(&ours)?, &[("loxley", &[])]);
     theirs.name_all(None);
+    ours.name_all(None);
+    foreign(&ours)?;
     ours.name_all(Some(&theirs.names()));
     let head = head(&theirs);
     let lines = compared(&theirs, &ours)?;
@@ -83,6 +88,22 @@ pub(crate) fn gate(options: &Options) -> Outcome {
         return Err(format!("{seen}: too much is absent"));
     }
     Ok(Verdict::Passed(seen))
+}
+
+/// An error if something shows a crate that users are not told of. The adapters of `hyper` and `tokio-io` are not looked
+/// at: their features name the crates.
+fn foreign(ours: &World) -> Result<(), String> {
+    let named =
+        foreign::named(&read(STABILITY)?).map_err(|error| format!("{STABILITY}: {error}"))?;
+    let crates = ours.crates.iter().flat_map(Docs::others).collect();
+    let unnamed = foreign::unnamed(&surface::surface(ours), &crates, &named);
+    match unnamed.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "{STABILITY} does not name the crate:\n{}",
+            unnamed.join("\n")
+        )),
+    }
 }
 
 /// All lines; an error if one needs a reason and has none, or a reason has no use.

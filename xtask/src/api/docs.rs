@@ -61,6 +61,17 @@ impl Docs {
         index.map(|(_, item)| item)
     }
 
+    /// The names of the crates that this one knows of, without ours.
+    pub(crate) fn others(&self) -> impl Iterator<Item = String> {
+        let others = self.json["external_crates"]
+            .as_object()
+            .into_iter()
+            .flatten();
+        others
+            .map(|(_, it)| text_of(&it["name"]).to_owned())
+            .filter(|name| !name.starts_with("loxley"))
+    }
+
     /// Where something is defined, and what kind it is; also what other crates define.
     pub(crate) fn definition(&self, id: u64) -> Option<(String, &str)> {
         let path = self.json["paths"].get(id.to_string())?;
