@@ -182,6 +182,11 @@ pub(crate) const GATES: &[Gate] = &[
         what: "each ordering of the core that was weakened is needed by a model, or says why loom cannot see it (the record)",
         run: crate::orderings::gate,
     },
+    Gate {
+        name: "mutants",
+        what: "of the mutants that were made most are caught, and a survivor has a reason (the record)",
+        run: crate::mutants::gate,
+    },
 ];
 
 /// Runs the gates one after another; a failure does not stop the others.

@@ -28,6 +28,7 @@ mod minimal;
 mod moving;
 mod msrv;
 mod museum;
+mod mutants;
 mod orderings;
 mod paths;
 mod proof;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         }
         Ok(Plan::Run { gates, options }) => gate::run_all(&gates, &options),
         Ok(Plan::Orderings { files, again }) => orderings::command(&files, again),
+        Ok(Plan::Mutants(files)) => mutants::command(&files),
         Ok(Plan::Sanitize(sanitizers)) => sanitize::command(&sanitizers),
         Ok(Plan::Fuzz(plan)) => fuzz::command(&plan),
         Ok(Plan::Verification) => verification::command(),
@@ -78,6 +80,7 @@ enum Plan {
         files: Vec<String>,
         again: bool,
     },
+    Mutants(Vec<String>),
     Sanitize(Vec<sanitize::Sanitizer>),
     Fuzz(fuzz::Plan),
     Verification,
@@ -85,7 +88,7 @@ enum Plan {
 
 fn plan(args: &[String]) -> Result<Plan, String> {
     match args.split_first().map(|(name, rest)| (&**name, rest)) {
-        // Alone it is the command; the gate of that name is one of `check`.
+        // Alone they are commands; the gates of these names are among those of `check`.
         Some(("orderings", rest)) => {
             let (again, files) = rest
                 .iter()
@@ -94,6 +97,7 @@ fn plan(args: &[String]) -> Result<Plan, String> {
             let again = !again.is_empty();
             return Ok(Plan::Orderings { files, again });
         }
+        Some(("mutants", rest)) => return Ok(Plan::Mutants(rest.into())),
         Some(("sanitize", rest)) => return sanitize::named(rest).map(Plan::Sanitize),
         Some(("verification", [])) => return Ok(Plan::Verification),
         Some(("fuzz", rest)) => return fuzz::Plan::parse(rest).map(Plan::Fuzz),
@@ -151,6 +155,7 @@ fn usage() -> String {
     }
     text.push_str(
         "\n  orderings [--again] [FILE]...\n                 weakens each ordering of the core and expects a model to fail; takes long\n  \
+         mutants [FILE]...\n                 makes the mutants of cargo-mutants and expects a test or a model to fail; takes long\n  \
          sanitize [address|leak|thread]...\n                 the core's tests under the compiler's sanitizers; takes long\n  \
          fuzz [--seconds N] [TARGET]...\n                 the targets of fuzz/, each for N seconds (60)\n  \
          verification   writes docs/verification.md out of what all the others have left\n",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::command::{read, target_directory};
 
 /// Writes the files, beside the lock file of the workspace. What has not changed is left alone, or cargo would build it anew.
-pub(crate) fn prepare(name: &str, files: &[(&str, String)]) -> Result<PathBuf, String> {
+pub(crate) fn prepare(name: &str, files: &[(impl AsRef<Path>, String)]) -> Result<PathBuf, String> {
     let directory = target_directory()?.join(name);
     for (path, text) in files {
         write(&directory.join(path), text)?;

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use crate::command::{program_in_root, read, root, stdout};
 use crate::proof::{CORE, parse};
-use crate::{loom, orderings, source};
+use crate::{loom, mutants, orderings, source};
 
 const INVARIANTS: &str = "docs/proof/invariants.txt";
 const PAGE: &str = "docs/verification.md";
@@ -248,6 +248,11 @@ fn page() -> Result<String, String> {
     text.push_str(&format!(
         "| orderings | `cargo xtask orderings` | {orderings} |\n"
     ));
+    for (file, seen) in mutants::lines() {
+        text.push_str(&format!(
+            "| mutants: {file} | `cargo xtask mutants` | {seen} |\n"
+        ));
+    }
     text.push_str("\n## What others have met\n\n");
     text.push_str(
         "| list | rows | with a test here | cannot exist here, and why |\n|---|---|---|---|\n",
@@ -303,7 +308,6 @@ later stores of other threads in a cycle, and has at most five threads.\n\
 - crossbeam-deque, parking_lot and mio are opaque to loom: models put stand-ins in their place that promise no more than \
 they do; stress and the sanitizers see the real ones.\n\
 - Under ThreadSanitizer a fence is an access to one word, which orders a little more than a fence; std is not instrumented.\n\
-- Mutants (cargo-mutants) of the state machine, the queues, the idle protocol and the timers were not run.\n\
 - The fuzz targets were given random bytes; libFuzzer, which looks for new paths, was not run.\n\
 - Only Linux was tested, with its own timers and with the portable twin.\n";
 
