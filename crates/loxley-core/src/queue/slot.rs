@@ -53,7 +53,8 @@ impl<T: SlotItem> Slot<T> {
             self.item.store(item, Ordering::Release);
             return None;
         }
-        // A thief may be taking it. AcqRel: pairs with `take` on both sides.
+        // A thief may be taking it. Release: pairs with the Acquire in `take_seen`. What is displaced here was put by this
+        // side, so that loom finds nothing amiss without Acquire; it is for an owner who came without a lock.
         Self::rebuild(self.item.swap(item, Ordering::AcqRel))
     }
 
@@ -69,7 +70,8 @@ impl<T: SlotItem> Slot<T> {
     /// As [`Slot::take`], for somebody who has just seen that there is something.
     #[inline]
     pub fn take_seen(&self) -> Option<T> {
-        // Acquire: pairs with the Release of `put`. The swap makes sure that one taker gets it.
+        // Acquire: pairs with the Release of `put`. The swap makes sure that one taker gets it. Nobody reads what a taker
+        // did before, so that loom finds nothing amiss without Release; it is for what may be read some day.
         Self::rebuild(self.item.swap(ptr::null_mut(), Ordering::AcqRel))
     }
 

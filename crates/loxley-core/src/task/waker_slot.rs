@@ -154,7 +154,8 @@ impl WakerSlot {
     fn empty_cell(&self, bits: u8) -> Option<Waker> {
         // SAFETY: the callers own the cell (W1).
         let waker = self.cell.with_mut(|cell| unsafe { &mut *cell }.take());
-        // AcqRel: W5; another taker may have come by, and its reason must reach the next registration.
+        // AcqRel: W5; another taker may have come by, and its reason must reach the next registration. Which acquires by an
+        // exchange of its own, so that loom finds nothing amiss without Acquire here.
         self.state.fetch_and(!bits, Ordering::AcqRel);
         waker
     }

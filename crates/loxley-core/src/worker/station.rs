@@ -153,7 +153,8 @@ impl Station {
     }
 
     fn change(&self, from: usize, to: usize) -> bool {
-        // AcqRel: what the last tenant did here is visible to the next.
+        // AcqRel: what the last tenant did here is visible to the next. All that is left here has locks, and a sleep ends
+        // with the Release of `end_sleep`, so that loom finds nothing amiss without Release.
         self.tenant
             .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
