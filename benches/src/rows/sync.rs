@@ -6,6 +6,8 @@
 //! - `sync_oneshot`: two tasks answer each other over two oneshots, 1000 such pairs at a time.
 //! - `sync_mpsc_1_1`, `sync_mpsc_64_1`, `sync_unbounded_64_1`: senders to one receiver; bounded: 1000 places.
 //! - `sync_mutex_alone`, `sync_mutex_64`: one task, and 64, that lock and unlock; the 64 yield every 16 times.
+//! - `sync_mutex_held`: 64 tasks, each of which holds the lock across a yield; everybody else waits meanwhile.
+//! - `sync_rwlock_alone`, `sync_rwlock_64`: one task, and 64, that read 15 times, change once, and yield.
 //! - `sync_semaphore_64`: 64 tasks around 8 permits, each held across a yield.
 //! - `sync_notify`: two tasks that notify each other in turn.
 //! - `sync_broadcast_1000`: one value for 1000 receivers; an operation is one receiver's.
@@ -81,6 +83,30 @@ pub const ROWS: &[Row] = &[
         workers: None,
         metrics: &[RATE, CPU_NS],
         forms: both!(mutex, 64),
+    },
+    Row {
+        name: "sync_mutex_held",
+        question: "what does a lock cost that 64 tasks want and hold across a yield?",
+        amount: Amount::Ops(2_000_000),
+        workers: None,
+        metrics: &[RATE, CPU_NS],
+        forms: both!(mutex_held, 64),
+    },
+    Row {
+        name: "sync_rwlock_alone",
+        question: "what does a lock cost that is read 15 times of 16, and that nobody else wants?",
+        amount: Amount::Ops(10_000_000),
+        workers: Some(1),
+        metrics: &[RATE, CPU_NS],
+        forms: both!(rwlock, 1),
+    },
+    Row {
+        name: "sync_rwlock_64",
+        question: "what does a lock cost that 64 tasks want, and read 15 times of 16?",
+        amount: Amount::Ops(3_000_000),
+        workers: None,
+        metrics: &[RATE, CPU_NS],
+        forms: both!(rwlock, 64),
     },
     Row {
         name: "sync_semaphore_64",

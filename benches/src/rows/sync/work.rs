@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::lib::spawn;
-use super::lib::sync::{Barrier, Mutex, Notify, Semaphore, broadcast, mpsc, oneshot, watch};
+use super::lib::sync::{
+    Barrier, Mutex, Notify, RwLock, Semaphore, broadcast, mpsc, oneshot, watch,
+};
 use super::lib::task::{JoinSet, yield_now};
 
 /// What is in flight at a time where a row has no other number.
@@ -103,6 +105,46 @@ pub async fn mutex(ops: u64, tasks: u64) {
     }
     while set.join_next().await.is_some() {}
     assert_eq!(*lock.lock().await, ops / tasks * tasks);
+}
+
+pub async fn mutex_held(ops: u64, tasks: u64) {
+    let lock = Arc::new(Mutex::new(0_u64));
+    let mut set = JoinSet::new();
+    for _ in 0..tasks {
+        let lock = lock.clone();
+        set.spawn(async move {
+            for _ in 0..ops / tasks {
+                let mut value = lock.lock().await;
+                yield_now().await;
+                *value += 1;
+            }
+        });
+    }
+    while set.join_next().await.is_some() {}
+    assert_eq!(*lock.lock().await, ops / tasks * tasks);
+}
+
+pub async fn rwlock(ops: u64, tasks: u64) {
+    let lock = Arc::new(RwLock::new(0_u64));
+    let mut set = JoinSet::new();
+    for _ in 0..tasks {
+        let lock = lock.clone();
+        set.spawn(async move {
+            let mut last = 0;
+            for turn in 0..ops / tasks {
+                if turn % 16 == 15 {
+                    *lock.write().await += 1;
+                    yield_now().await;
+                } else {
+                    let now = *lock.read().await;
+                    assert!(now >= last, "it only grows");
+                    last = now;
+                }
+            }
+        });
+    }
+    while set.join_next().await.is_some() {}
+    assert_eq!(*lock.read().await, ops / tasks / 16 * tasks);
 }
 
 pub async fn semaphore(ops: u64, tasks: u64) {
