@@ -103,6 +103,33 @@ fn whoever_leaves_makes_way() {
     check(FULL, || makes_way());
 }
 
+/// One who wants too much goes, and grants what has come to the one behind it.
+fn hands_on() {
+    let (semaphore, data) = (Arc::new(Semaphore::new(0)), Tracked::new());
+    let adding = {
+        let (semaphore, data) = (semaphore.clone(), data.clone());
+        thread::spawn(move || {
+            data.touch();
+            semaphore.add_permits(1);
+        })
+    };
+    let mut small = pin!(semaphore.acquire());
+    {
+        let mut large = pin!(semaphore.acquire_many(2));
+        assert!(poll(large.as_mut()).is_pending());
+        assert!(poll(small.as_mut()).is_pending());
+    }
+    run(small).unwrap().forget();
+    data.touch();
+    adding.join().unwrap();
+    assert_eq!(semaphore.available_permits(), 0);
+}
+
+#[test]
+fn whoever_grants_hands_on_what_the_permit_stands_for() {
+    check(2, || hands_on());
+}
+
 /// A waiter goes while its permit comes.
 fn cancelled() {
     let semaphore = Arc::new(Semaphore::new(0));
@@ -164,7 +191,7 @@ fn twin_2_waiting_set_in_another_word_than_the_one_that_was_looked_at() {
 #[test]
 fn twin_3_a_grant_that_takes_no_notice_of_the_releaser() {
     let twin = twin("sync/permits.rs", "fn grant", ".fetch_update", How::Weaken);
-    must_fail(twin, "Causality violation", 2, || one_permit(3));
+    must_fail(twin, "Causality violation", FULL, || hands_on());
 }
 
 #[test]

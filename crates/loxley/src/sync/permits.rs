@@ -12,7 +12,8 @@
 //!    not enough; then the waiter enters. So a release either is seen there, or sees WAITING.
 //! 3. Releasing: one addition. If WAITING was set in the word before, the releaser takes the lock and *grants*: it
 //!    takes permits out of the word for the first waiter while there is enough for it, and clears WAITING when
-//!    nobody is left.
+//!    nobody is left. If WAITING is set already and the first one wants just what is released, as with every lock, he
+//!    gets it *from hand to hand*, and the word is left alone.
 //! 4. Closing: CLOSED, then all waiters are served with an error. The permits that are out can still come back.
 //! 5. A waiter that leaves lets the lock's holder grant: there may be enough for the next one now. A waiter that was
 //!    granted and never looked releases.
@@ -183,6 +184,10 @@ impl Permits {
         if count == 0 {
             return true;
         }
+        // Relaxed: the list has its lock, and who sets WAITING after this is seen by the addition below.
+        if self.word.load(Ordering::Relaxed) & WAITING != 0 && self.hand_over(count) {
+            return true;
+        }
         // Release: pairs with the Acquire of whoever takes them.
         let before = self.word.fetch_add(count * ONE, Ordering::Release);
         if before / ONE + count > Self::MAX {
@@ -190,15 +195,45 @@ impl Permits {
             return false;
         }
         if before & WAITING != 0 {
-            self.grant(self.waiters.lock());
+            self.grant(self.waiters.lock(), Wakes::new());
         }
         true
     }
 
-    /// Serves those for whom there is enough now.
+    /// Step 3, from hand to hand; false, and nothing done: nobody waits, or the first one wants another number.
     #[cold]
-    fn grant(&self, mut locked: Locked<'_, (), Note>) {
-        let mut wakes = Wakes::new();
+    fn hand_over(&self, count: usize) -> bool {
+        let mut locked = self.waiters.lock();
+        if locked.peek(|note| note.wanted) != Some(count) {
+            return false;
+        }
+        // What the permits stand for is published by the list.
+        let waker = locked.serve_first(|note| note.granted = true).flatten();
+        // Relaxed: the list has its lock, and who adds permits now takes it next.
+        if self.word.load(Ordering::Relaxed) / ONE != 0 {
+            let mut wakes = Wakes::new();
+            wakes.push(waker);
+            self.grant(locked, wakes);
+            return true;
+        }
+        self.unlock(locked);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Clears WAITING if nobody is left, and lets the list go.
+    fn unlock(&self, locked: Locked<'_, (), Note>) {
+        if locked.is_empty() {
+            // Relaxed: the list has its lock.
+            self.word.fetch_and(!WAITING, Ordering::Relaxed);
+        }
+    }
+
+    /// Serves those for whom there is enough now, and wakes.
+    #[cold]
+    fn grant(&self, mut locked: Locked<'_, (), Note>, mut wakes: Wakes) {
         while let Some(wanted) = locked.peek(|note| note.wanted) {
             // Acquire: pairs with the Release in `release`; the waiter gets it on through the list.
             let taken = self
@@ -211,11 +246,7 @@ impl Permits {
             }
             wakes.push(locked.serve_first(|note| note.granted = true).flatten());
         }
-        if locked.is_empty() {
-            // Relaxed: the list has its lock.
-            self.word.fetch_and(!WAITING, Ordering::Relaxed);
-        }
-        drop(locked);
+        self.unlock(locked);
         wakes.wake();
     }
 
@@ -253,7 +284,7 @@ impl Home for Permits {
     }
 
     fn left(&self, locked: Locked<'_, (), Note>) {
-        self.grant(locked);
+        self.grant(locked, Wakes::new());
     }
 
     fn unclaimed(&self, note: Note) {
