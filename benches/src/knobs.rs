@@ -41,9 +41,9 @@ const KNOBS: [Knob; 5] = [
     },
     Knob {
         name: "lifo_slot_cap",
-        default: "16",
-        values: &[1, 4, 64, 1024],
-        rows: &["ping_pong"],
+        default: "32",
+        values: &[1, 4, 16, 64, 1024],
+        rows: &["ping_pong", "sync_mutex_64"],
     },
     Knob {
         name: "max_io_events_per_tick",

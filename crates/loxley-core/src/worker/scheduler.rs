@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::attend::{self, Measures, TaskHooks, Times};
+use super::calls::Calls;
 use super::counters::Counters;
 use super::pace::{self, Pace};
 use super::station::Station;
@@ -116,6 +117,8 @@ pub struct Scheduler {
     next_station: AtomicUsize,
     /// Threads in `block_in_place`.
     pub(super) in_place: AtomicUsize,
+    /// Whether calls for work pay.
+    pub(super) calls: Calls,
     /// Workers that are awake and whose polls are slow.
     pub(super) slow: AtomicUsize,
     /// Tasks spawned and completed by threads without a seat.
@@ -174,6 +177,7 @@ impl Scheduler {
             traces: Mutex::new(None),
             next_station: AtomicUsize::new(0),
             in_place: AtomicUsize::new(0),
+            calls: Calls::default(),
             slow: AtomicUsize::new(0),
             spawned_outside: AtomicUsize::new(0),
             completed_outside: AtomicUsize::new(0),
@@ -336,6 +340,12 @@ impl Scheduler {
     pub fn inject(&self, task: Task) {
         self.injector.push(task);
         self.announce();
+    }
+
+    /// How many stations' tenants do not sleep.
+    pub(super) fn awake(&self) -> usize {
+        let (parked, _) = self.idle.counts();
+        self.stations.len().saturating_sub(parked)
     }
 
     /// Makes sure that somebody looks for the work just published.

@@ -47,7 +47,8 @@ impl Worker {
         self.scheduler.inject(task);
     }
 
-    /// There is work for a peer now. A few short polls are not worth waking one: see `pace.rs`.
+    /// There is work for a peer now. A few short polls are not worth waking one: see `pace.rs`. Nor are tasks that run one
+    /// after the other: see `calls.rs`.
     #[cold]
     pub(super) fn announce_soon(&self) {
         if self.holding.get() {
@@ -67,7 +68,9 @@ impl Worker {
 
     #[inline(never)]
     pub(super) fn announce_if_many(&self) {
-        if self.local.length() > self.pace.patience() as usize {
+        let patience = self.pace.patience();
+        let waits = patience != 0 && !self.scheduler.calls.pay();
+        if self.local.length() > patience as usize && !waits {
             self.owed.set(0);
             self.scheduler.announce();
         }
@@ -82,13 +85,112 @@ impl Worker {
         }
     }
 
+    #[inline(never)]
     fn pay(&self, owed: u32) {
         if self.local.length() == 0 {
             return self.owed.set(0);
         }
-        self.owed.set(owed - 1);
-        if owed == 1 {
+        let owed = match owed - 1 {
+            0 if self.must_wait() => self.pace.patience() + 1,
+            left => left,
+        };
+        self.owed.set(owed);
+        if owed == 0 {
             self.scheduler.announce();
         }
+    }
+
+    /// C3 in `calls.rs`: calls were in vain, and the pause after the last one is not over.
+    fn must_wait(&self) -> bool {
+        let calls = &self.scheduler.calls;
+        self.pace.patience() != 0 && !calls.pay() && !calls.are_due(self.scheduler.clock.now())
+    }
+}
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests {
+    use std::panic::Location;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::idle::Wish;
+    use crate::primitive::Arc;
+    use crate::task::Id;
+    use crate::timer::Timers;
+    use crate::worker::{Config, Scheduler, Station};
+
+    /// A worker whose polls take so long, in nanoseconds; its only peer sleeps.
+    fn worker(poll: u64) -> Worker {
+        let clock = Clock::manual(1);
+        let station = || Station::new(None, Arc::new(Timers::new(clock.clone())));
+        let config = Config {
+            workers: 2,
+            patient: true,
+            ..Config::default()
+        };
+        let scheduler = Scheduler::new(config, clock.clone(), vec![station(), station()]);
+        let local = scheduler.seat(0).queue.sit_down().expect("it is vacant");
+        scheduler.stations[0].settle(0);
+        let _ = scheduler.idle.park(1, Wish::default(), false);
+        let worker = Worker::new(scheduler, 0, 0, local, None);
+        worker.pace.resume(clock.now());
+        for _ in 0..100 {
+            let polls = worker.pace.left();
+            worker.pace.tick(polls);
+            clock.advance(Duration::from_nanos(u64::from(polls) * poll));
+            worker.pace.restart(clock.now());
+        }
+        worker
+    }
+
+    /// The peer was called, and slept at once.
+    fn call_in_vain(worker: &Worker) {
+        let now = worker.scheduler.clock.now();
+        worker.scheduler.calls.called(now);
+        worker.scheduler.calls.somebody_sleeps(now, 1);
+    }
+
+    fn push_many(worker: &Worker) {
+        let home = worker.scheduler.home_for(Some(worker));
+        for _ in 0..40 {
+            let (task, _handle) = home.spawn(Id::next(), Location::caller(), async {});
+            worker.push(task.expect("it is open"));
+        }
+    }
+
+    fn is_peer_called(worker: &Worker) -> bool {
+        worker.scheduler.awake() == 2
+    }
+
+    #[test]
+    fn many_tasks_are_announced_at_once() {
+        let worker = worker(100);
+        push_many(&worker);
+        assert!(is_peer_called(&worker));
+    }
+
+    #[test]
+    fn after_a_call_in_vain_work_is_announced_when_the_pause_is_over() {
+        let worker = worker(100);
+        call_in_vain(&worker);
+        push_many(&worker);
+        for _ in 0..1000 {
+            worker.pay_what_is_owed();
+        }
+        assert!(!is_peer_called(&worker), "the pause has just begun");
+        worker.scheduler.clock.advance(Duration::from_micros(100));
+        for _ in 0..=worker.pace.patience() {
+            worker.pay_what_is_owed();
+        }
+        assert!(is_peer_called(&worker));
+    }
+
+    #[test]
+    fn work_of_who_has_no_patience_is_announced_at_once_whatever_calls_gave() {
+        let worker = worker(50_000);
+        call_in_vain(&worker);
+        push_many(&worker);
+        assert!(is_peer_called(&worker));
     }
 }

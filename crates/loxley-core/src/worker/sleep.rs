@@ -60,7 +60,7 @@ impl Worker {
         self.set_searching(unparked == Unparked::Searching);
         self.station.end_sleep(self.seat_index);
         self.seat.watch.set_resting(false);
-        self.after_sleep(wakes);
+        self.after_sleep(wakes, self.is_searching() && !found);
     }
 
     /// I1 to I3; true if there was something to do, false after a sleep.
@@ -79,6 +79,9 @@ impl Worker {
             .scheduler
             .idle
             .park(self.station_index, wish, was_searching); // I1
+        self.scheduler
+            .calls
+            .somebody_sleeps(now, self.scheduler.awake()); // C2
         if bed.last {
             self.scheduler.all_asleep(now, until);
         }
@@ -201,8 +204,12 @@ impl Worker {
         }
     }
 
-    fn after_sleep(&self, mut wakes: WakeList) {
+    /// `called`: it was chosen to look for work.
+    fn after_sleep(&self, mut wakes: WakeList, called: bool) {
         let now = self.scheduler.clock.now();
+        if called && self.scheduler.awake() > 1 {
+            self.scheduler.calls.called(now); // C1
+        }
         self.pace.resume(now);
         self.scheduler.alarm.active(now);
         self.station.timers.expire(now, &mut wakes);
@@ -277,7 +284,7 @@ mod tests {
     #[test]
     fn who_is_woken_for_nothing_is_not_slow_whatever_its_polls_were() {
         let worker = slow_worker();
-        worker.after_sleep(WakeList::new());
+        worker.after_sleep(WakeList::new(), false);
         assert_eq!(worker.scheduler.slow.load(Ordering::Relaxed), 0);
     }
 
@@ -287,7 +294,7 @@ mod tests {
         let home = worker.scheduler.home_for(Some(&worker));
         let (task, _handle) = home.spawn(Id::next(), Location::caller(), async {});
         worker.push(task.expect("it is open"));
-        worker.after_sleep(WakeList::new());
+        worker.after_sleep(WakeList::new(), false);
         assert_eq!(worker.scheduler.slow.load(Ordering::Relaxed), 1);
     }
 }
