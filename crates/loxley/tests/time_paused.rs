@@ -4,9 +4,11 @@
 
 mod kit;
 
+use std::future::Future;
 use std::sync::mpsc;
+use std::task::{Context, Waker};
 
-use kit::{current_thread, poll_once, workers};
+use kit::{Wakes, current_thread, poll_once, workers};
 use loxley::io::{AsyncReadExt, AsyncWriteExt};
 use loxley::net::UnixStream;
 use loxley::runtime::Builder;
@@ -112,6 +114,26 @@ async fn a_sleep_whose_time_has_passed_is_ready_at_its_first_poll() {
     later.as_mut().reset(start + 2 * SECOND);
     advance(3 * SECOND).await;
     assert!(poll_once(later.as_mut()).is_ready());
+}
+
+#[loxley::test]
+async fn a_sleep_that_is_reset_into_the_past_wakes_who_waits_at_once() {
+    let wakes = Wakes::new();
+    let waker = Waker::from(wakes.clone());
+    let mut cx = Context::from_waker(&waker);
+    let mut nap = std::pin::pin!(sleep(3600 * SECOND));
+    assert!(nap.as_mut().poll(&mut cx).is_pending());
+    let past = Instant::now();
+    nap.as_mut().reset(past);
+    assert_eq!(wakes.count(), 1);
+    assert!(nap.is_elapsed());
+    assert_eq!(nap.deadline(), past);
+    assert!(nap.as_mut().poll(&mut cx).is_ready());
+    // And it can be used again.
+    nap.as_mut()
+        .reset(Instant::now() + Duration::from_millis(1));
+    nap.await;
+    assert_eq!(wakes.count(), 1);
 }
 
 #[loxley::test(start_paused = true)]

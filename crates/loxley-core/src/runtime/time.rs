@@ -111,12 +111,15 @@ impl Sleep {
     }
 
     /// Sets another deadline, before or after it has fired. It is entered anew at the next poll, where it is
-    /// polled; a task that waits for it is not woken by the change.
+    /// polled; a task that waits for it is not woken by the change, unless the new deadline has passed.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.project();
         let home = this.entry.home();
         *this.deadline = Some(deadline);
         *this.fire_at = fire_at(home, home.clock().present(), home.clock().to_ns(deadline));
+        if *this.fire_at == DUE {
+            return this.entry.end();
+        }
         with_any_current(|worker| {
             let here = here(worker, this.entry.home());
             this.entry.reset(here, *this.fire_at);

@@ -92,6 +92,15 @@ impl Entry {
         }
     }
 
+    /// Leaves its wheel and wakes whoever waits, because the new deadline has passed already.
+    pub fn end(mut self: Pin<&mut Self>) {
+        if self.as_mut().withdraw() {
+            if let Some(waker) = self.link.waker().take() {
+                waker.wake();
+            }
+        }
+    }
+
     /// True if no wheel knows it: it has not been polled since it was made or reset.
     #[cfg(feature = "test-util")]
     pub fn is_idle(&self) -> bool {
