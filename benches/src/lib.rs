@@ -5,6 +5,8 @@
 //! cargo run --release -p benches -- rescue [CASE ..] [--runs N]
 //! cargo run --release -p benches -- instructions [ROW ..]
 //! cargo run --release -p benches -- knobs [KNOB ..] [--runs N]
+//! cargo run --release -p benches -- scaling [ROW ..]
+//! cargo run --release -p benches -- shared [ROW ..]
 //! cargo run --release -p benches -- one ROW RUNTIME [--workers N] [--amount N] [--no-warm-up]
 //! ```
 //!
@@ -19,6 +21,7 @@
 //! | [`rescue`] | what a stuck worker does to others: cases, bars and verdicts |
 //! | [`instructions`] | instructions per operation, counted by callgrind |
 //! | [`knobs`] | what the builder's knobs change |
+//! | [`scaling`], [`shared`] | what would hurt on more processors, by counts |
 //!
 //! Deliberately absent: a gate on time. Time is compared side by side or not at all; what may fail a build is counted.
 
@@ -40,4 +43,6 @@ pub mod report;
 pub mod rescue;
 pub mod rows;
 pub mod runtimes;
+pub mod scaling;
+pub mod shared;
 pub mod stats;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bench_rows::client::{self, Load};
 use bench_rows::harness::{Amount, Plan};
 use bench_rows::report::{self, Rivals};
-use bench_rows::{instructions, knobs, rescue, rows, runtimes};
+use bench_rows::{instructions, knobs, rescue, rows, runtimes, scaling, shared};
 
 const USAGE: &str = "\
 benches rivals [ROW ..] [--runs N] [--workers N] [--amount N] [--with RUNTIME] [--only RUNTIME,..]
@@ -19,8 +19,12 @@ benches instructions [ROW ..] [--only RUNTIME,..] [--lines]
     counts instructions per operation with callgrind; with --lines only loxley's, and its allocations, for programs
 benches knobs [KNOB ..] [--runs N] [--workers N] [--amount N]
     runs loxley with several values of each knob, on rows that it matters to
-benches one ROW RUNTIME [--workers N] [--amount N] [--no-warm-up]
-    measures once, in this process, and prints one line
+benches scaling [ROW ..] [--amount N]
+    shows with 2, 4, 8 and 64 workers what loxley counts per operation: sleeps, searches, steals, polls
+benches shared [ROW ..]
+    builds loxley once more and counts writes to shared words per operation, by word, with one worker and with two
+benches one ROW RUNTIME [--workers N] [--amount N] [--no-warm-up] [--counts]
+    measures once, in this process, and prints one line; with --counts also what loxley counts
 benches list
     names the rows and their questions";
 
@@ -61,6 +65,15 @@ fn run(arguments: &[String]) -> Result<ExitCode, String> {
                 instructions::run(&options.words, &options.runtimes(&report::RUNTIMES))
             };
             counted.map_err(|error| error.to_string())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        "scaling" => {
+            let options = Options::parse(rest)?;
+            delivered(scaling::run(&options.words, options.amount))
+        }
+        "shared" => {
+            let options = Options::parse(rest)?;
+            shared::run(&options.words).map_err(|error| error.to_string())?;
             Ok(ExitCode::SUCCESS)
         }
         "one" => one(&Options::parse(rest)?),
@@ -115,7 +128,12 @@ fn one(options: &Options) -> Result<ExitCode, String> {
         amount,
         warm_up: options.warm_up,
     });
-    println!("{sample}");
+    if options.counts {
+        println!("{}", runtimes::counted(sample));
+        shared::print();
+    } else {
+        println!("{sample}");
+    }
     // Threads of a runtime that has no end of its own must not keep us.
     std::process::exit(0)
 }
@@ -131,6 +149,7 @@ struct Options {
     with: Vec<String>,
     only: Vec<String>,
     lines: bool,
+    counts: bool,
 }
 
 impl Options {
@@ -145,6 +164,7 @@ impl Options {
             with: Vec::new(),
             only: Vec::new(),
             lines: false,
+            counts: false,
         };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -164,6 +184,7 @@ impl Options {
                 "--with" => options.with.push(value()?.clone()),
                 "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
                 "--lines" => options.lines = true,
+                "--counts" => options.counts = true,
                 "--no-warm-up" => options.warm_up = false,
                 flag if flag.starts_with('-') => {
                     return Err(format!("no such flag: {flag}\n{USAGE}"));

@@ -269,7 +269,7 @@ fn build_with_options() -> Result<PathBuf, String> {
 }
 
 /// Builds this program with those flags of the compiler and of cargo, in a target directory of that name.
-fn build_again(name: &str, flags: &str, arguments: &[&str]) -> Result<PathBuf, String> {
+pub(crate) fn build_again(name: &str, flags: &str, arguments: &[&str]) -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let ours = own.ancestors().nth(2).ok_or("no target directory")?;
     let target = ours.join(name);

@@ -29,6 +29,7 @@ use smol::future::FutureExt as _;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::{Net, Rescue, Runtime};
+use crate::meter::Sample;
 
 /// The name of loxley without rescue.
 pub const WITHOUT_RESCUE: &str = "loxley-rescue";
@@ -51,6 +52,39 @@ fn is(contender: &str) -> bool {
 #[must_use]
 pub fn base(contender: &str) -> &str {
     contender.split(['-', '+']).next().unwrap_or(contender)
+}
+
+/// What the runtime of this repository that was started last counts about itself.
+#[cfg(feature = "loxley")]
+static COUNTING: std::sync::Mutex<Option<loxley::runtime::RuntimeMetrics>> =
+    std::sync::Mutex::new(None);
+
+/// The sample with what loxley has counted since its start, all workers together, if it was loxley that ran.
+#[must_use]
+pub fn counted(sample: Sample) -> Sample {
+    #[cfg(feature = "loxley")]
+    if let Some(metrics) = &*COUNTING.lock().expect("nothing panics here") {
+        use loxley::runtime::RuntimeMetrics as Metrics;
+        type Count = fn(&Metrics, usize) -> u64;
+        let counts: [(&str, Count); 5] = [
+            ("sleeps", Metrics::worker_park_count),
+            ("searches", Metrics::worker_search_count),
+            ("tries", Metrics::worker_steal_attempt_count),
+            ("steals", Metrics::worker_steal_operations),
+            ("polls", Metrics::worker_poller_poll_count),
+        ];
+        return counts.iter().fold(sample, |sample, (name, count)| {
+            let all = 0..metrics.num_workers();
+            let sum: u64 = all.map(|worker| count(metrics, worker)).sum();
+            sample.with(name, sum as f64)
+        });
+    }
+    sample
+}
+
+#[cfg(feature = "loxley")]
+fn count_loxley(runtime: &loxley::runtime::Runtime) {
+    *COUNTING.lock().expect("nothing panics here") = Some(runtime.metrics());
 }
 
 #[cfg(feature = "loxley")]
@@ -96,7 +130,7 @@ fn rescue_of_loxley(runtime: &loxley::runtime::Runtime) -> Option<Rescue> {
 
 /// Implements the traits for a runtime whose API is tokio's.
 macro_rules! tokio_shaped {
-    ($name:ident, $root:ident, $configure:expr, $rescue:expr, $hyper:ident, $doc:literal) => {
+    ($name:ident, $root:ident, $configure:expr, $started:expr, $rescue:expr, $hyper:ident, $doc:literal) => {
         #[doc = $doc]
         #[derive(Debug)]
         pub struct $name($root::runtime::Runtime);
@@ -107,7 +141,9 @@ macro_rules! tokio_shaped {
             fn start(workers: usize) -> Self {
                 let mut builder = $root::runtime::Builder::new_multi_thread();
                 $configure(builder.worker_threads(workers).enable_all());
-                Self(builder.build().expect("the runtime starts"))
+                let runtime = builder.build().expect("the runtime starts");
+                $started(&runtime);
+                Self(runtime)
             }
 
             fn rescue(&self) -> Option<Rescue> {
@@ -217,6 +253,7 @@ tokio_shaped!(
     Loxley,
     loxley,
     configure_loxley,
+    count_loxley,
     rescue_of_loxley,
     LoxleyIo,
     "The runtime of this repository."
@@ -225,6 +262,7 @@ tokio_shaped!(
     Tokio,
     tokio,
     configure_tokio,
+    |_| (),
     |_| None,
     TokioIo,
     "tokio's multi-thread runtime."

@@ -101,6 +101,11 @@ pub mod shared {
     pub use crate::task::WakerSlot;
 }
 
+/// What the machine has written, for the benches.
+#[cfg(loxley_counted)]
+#[doc(hidden)]
+pub use primitive::counted::counts as counted;
+
 /// The insides, for the models of `loom-tests`.
 #[cfg(loxley_loom)]
 pub mod doors {

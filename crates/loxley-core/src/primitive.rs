@@ -13,6 +13,10 @@
 //!   queue adds ordering that the queue does not promise, and has hidden a missing fence.
 //! - `Arc` is std's in both faces: its counts order nothing that we rely on.
 
+#[cfg(loxley_counted)]
+pub mod counted;
+#[cfg(loxley_counted)]
+pub use counted::global;
 #[cfg(loxley_loom)]
 mod model;
 mod os;
@@ -29,6 +33,7 @@ pub use os::{Process, monotonic, thread_number};
 pub use std::sync::{Arc, OnceLock, Weak};
 
 /// Numbers and addresses that no protocol depends on: std's in both faces, so that a model does not pay for them.
+#[cfg(not(loxley_counted))]
 #[expect(clippy::disallowed_types, reason = "this is the door")]
 pub mod global {
     pub use parking_lot::Mutex;

@@ -95,6 +95,14 @@ fn ten_thousand_tasks_of_a_blocked_spawner_all_run() {
                 0 < steals && steals <= stolen,
                 "{steals} steals of {stolen}"
             );
+            let searches = sum(&metrics, |worker| metrics.worker_search_count(worker));
+            let tries = sum(&metrics, |worker| {
+                metrics.worker_steal_attempt_count(worker)
+            });
+            assert!(
+                steals <= searches && steals <= tries,
+                "{steals} steals in {searches} searches, {tries} tries"
+            );
             let spilled = sum(&metrics, |worker| metrics.worker_overflow_count(worker));
             let taken = sum(&metrics, |worker| {
                 metrics.worker_injector_take_count(worker)

@@ -109,6 +109,10 @@ pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 pub mod io;
+#[cfg(loxley_counted)]
+#[doc(hidden)]
+pub use loxley_core::counted;
+
 #[doc(hidden)]
 pub mod macros;
 #[cfg(feature = "net")]

@@ -1,11 +1,16 @@
 //! The real face: std's atomics and threads, parking_lot's locks, crossbeam's deques.
 
+#[cfg(loxley_counted)]
+pub use super::counted::{Mutex, atomic};
 pub use crossbeam_deque as deque;
-pub use parking_lot::{Condvar, Mutex, MutexGuard};
+#[cfg(not(loxley_counted))]
+pub use parking_lot::Mutex;
+pub use parking_lot::{Condvar, MutexGuard};
 pub use std::thread_local;
 
 /// Atomics and fences. Aliases, not re-exports: the lint that keeps std's types out of other modules looks
 /// through re-exports.
+#[cfg(not(loxley_counted))]
 #[expect(clippy::disallowed_types, reason = "this is the door")]
 pub mod atomic {
     use std::sync::atomic;

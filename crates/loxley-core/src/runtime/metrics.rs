@@ -190,6 +190,19 @@ impl RuntimeMetrics {
         self.seat(worker).counters.steals.get()
     }
 
+    /// Rounds that the worker made over the queues of all its peers, looking for tasks.
+    #[track_caller]
+    pub fn worker_search_count(&self, worker: usize) -> u64 {
+        self.seat(worker).counters.searches.get()
+    }
+
+    /// Times that the worker tried to steal from a peer's queue, with or without success; a queue that is known to be empty is
+    /// passed over.
+    #[track_caller]
+    pub fn worker_steal_attempt_count(&self, worker: usize) -> u64 {
+        self.seat(worker).counters.steal_tries.get()
+    }
+
     /// Tasks that the worker took from the injector.
     #[track_caller]
     pub fn worker_injector_take_count(&self, worker: usize) -> u64 {

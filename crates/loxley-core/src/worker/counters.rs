@@ -56,6 +56,10 @@ pub struct Inner {
     pub futex_parks: Counter,
     /// Sleeps in the poller.
     pub poller_parks: Counter,
+    /// Rounds over the queues of all peers.
+    pub searches: Counter,
+    /// Peers whose queues it tried to take from.
+    pub steal_tries: Counter,
     /// Batches stolen from peers.
     pub steals: Counter,
     /// Tasks in those batches.

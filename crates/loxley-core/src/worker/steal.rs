@@ -33,12 +33,14 @@ impl Worker {
         let seats = self.scheduler.seats_used();
         let start = self.random.below(seats);
         let mut contended = false;
+        self.counters().searches.add(1);
         for offset in 0..seats {
             let index = (start + offset) % seats;
             let victim = self.scheduler.seat(index);
             if std::ptr::eq(&**victim, &*self.seat) || !victim.queue.is_promising() {
                 continue;
             }
+            self.counters().steal_tries.add(1);
             match victim.queue.steal_into(&self.local) {
                 Stolen::Nothing => {}
                 // Spinning on one victim is what everybody else would do too.
