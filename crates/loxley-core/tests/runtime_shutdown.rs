@@ -360,10 +360,11 @@ fn four_threads_wake_while_the_runtime_ends() {
                 thread.join().unwrap();
             }
             drop(wakers);
-            assert!(tasks.iter().all(JoinHandle::is_finished));
-            assert_eq!(drops.get(), 64);
+            // Who was in the middle of a wake when the last worker left may have left a drop to a thread of its own.
+            until(|| tasks.iter().all(JoinHandle::is_finished));
+            until(|| drops.get() == 64);
             drop(tasks);
-            assert_eq!(descriptors(), base);
+            until(|| descriptors() == base);
         });
     }
 }
