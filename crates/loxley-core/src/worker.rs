@@ -467,6 +467,11 @@ impl Worker {
         }
     }
 
+    /// The next step begins with a look.
+    pub fn look_next(&self) {
+        self.pace.shorten(0);
+    }
+
     fn stop_searching(&self) {
         self.set_searching(false);
         let announce = self.scheduler.idle.stop_searching();

@@ -8,9 +8,9 @@ mod watch;
 use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -376,10 +376,60 @@ fn a_root_that_is_woken_goes_behind_all_tasks_that_wait() {
             let first = spawn(async {});
             let others: Vec<_> = (0..10).map(|_| spawn(async {})).collect();
             let last = spawn(async {});
-            // The one that was spawned last runs first.
             last.await.unwrap();
             let done = others.iter().filter(|task| task.is_finished()).count();
             assert_eq!((done, first.is_finished()), (10, true));
+        });
+    });
+}
+
+#[test]
+fn tasks_run_in_the_order_in_which_they_became_ready() {
+    watched(|| {
+        let runtime = current_thread();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        runtime.block_on(async {
+            // A root is polled once before its thread becomes the worker; what it spawns then comes from outside.
+            yield_now().await;
+            let tasks: Vec<_> = (0..5)
+                .map(|number| {
+                    let order = order.clone();
+                    spawn(async move {
+                        order.lock().unwrap().push(number);
+                        yield_now().await;
+                        order.lock().unwrap().push(10 + number);
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        let order = std::mem::take(&mut *order.lock().unwrap());
+        assert_eq!(order, [0, 1, 2, 3, 4, 10, 11, 12, 13, 14]);
+    });
+}
+
+/// Looks that come by the number of polls alone are far away.
+#[test]
+fn a_root_that_yields_with_nobody_else_lets_an_event_in_at_once() {
+    watched(|| {
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_all().event_interval(1000).build().unwrap();
+        let (near, far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        runtime.block_on(async {
+            let near = Source::new(near).unwrap();
+            let read = spawn(async move {
+                let interest = Interest::READABLE;
+                near.async_io(interest, |mut io| io.read(&mut [0; 1])).await
+            });
+            yield_now().await;
+            (&far).write_all(b"x").unwrap();
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            assert!(read.is_finished());
         });
     });
 }

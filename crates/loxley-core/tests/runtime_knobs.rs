@@ -175,11 +175,13 @@ fn without_the_slot_tasks_run_in_the_order_of_their_wakes() {
             let all = all.lock().unwrap();
             all.clone()
         };
-        assert_eq!(order(&mut Builder::new_current_thread()), [3, 1, 2]);
+        let current_thread = Builder::new_current_thread;
+        assert_eq!(order(current_thread().lifo_slot_cap(32)), [3, 1, 2]);
         assert_eq!(
-            order(Builder::new_current_thread().disable_lifo_slot()),
+            order(current_thread().lifo_slot_cap(32).disable_lifo_slot()),
             [1, 2, 3]
         );
+        assert_eq!(order(&mut current_thread()), [1, 2, 3], "the default here");
     });
 }
 

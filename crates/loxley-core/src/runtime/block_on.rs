@@ -12,6 +12,9 @@
 //!   tail. A step may end before they have run, for a look; a root that came in between would see less done than was
 //!   ready when it yielded.
 //!
+//! - D5 after a root that yields while no task waits comes a look at sockets and timers, one step later: with nobody else
+//!   there, that is what it makes room for.
+//!
 //! D2's second try and D3's order make sure that a seat never stays empty while somebody waits for it: both touch
 //! the list's lock, so either the second try finds the seat empty or D3 finds the entry.
 //!
@@ -191,7 +194,7 @@ impl Handle {
                 let step = worker.step();
                 match step {
                     Step::Ran => {}
-                    Step::Idle if root.is_raised() => {}
+                    Step::Idle if root.is_raised() => worker.look_next(),
                     Step::Idle => worker.park(),
                     Step::Done => return None,
                 }

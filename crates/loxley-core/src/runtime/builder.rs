@@ -315,7 +315,8 @@ impl Builder {
 
     /// Sets how often in a row a worker runs the task that was woken last, while others wait.
     ///
-    /// Unit: polls, at least 1. Default: 32: a pair of tasks that wake each other then takes 32 polls of every 33 at most, and
+    /// Unit: polls, at least 1. Default: 32, and on a current-thread runtime none, where tasks run in the order in which they
+    /// were woken unless this is called. A pair of tasks that wake each other takes 32 polls of every 33 at most, and
     /// keeps its data in the processor's cache for that long. With 1 the order is nearly that of the wakes. Measured by the benches'
     /// `knobs lifo_slot_cap`, where what a pair gains by more is within its spread, and `rivals sync_mutex_64`, where tasks that
     /// queue at a lock get away from it with 32 and not with 16.
@@ -335,7 +336,8 @@ impl Builder {
 
     /// Has tasks run in the order in which they were woken, and not the last one first.
     ///
-    /// Default: the last one first, because its data is still in the processor's cache. Unlike tokio's, our slot is no
+    /// Default: the last one first, because its data is still in the processor's cache; on a current-thread runtime in order, as
+    /// in tokio. Unlike tokio's, our slot is no
     /// place where a task can be stuck: peers take it when its worker does not come ([`Builder::rescue`]).
     pub fn disable_lifo_slot(&mut self) -> &mut Self {
         self.no_lifo_slot = true;
@@ -530,7 +532,7 @@ impl Builder {
             injector_interval: self.injector_interval,
             budget: self.poll_budget,
             lifo_cap: self.lifo_cap,
-            no_lifo_slot: self.no_lifo_slot,
+            no_lifo_slot: self.no_lifo_slot || self.keeps_order(),
             seed: self.seed.unwrap_or_else(random::any_seed),
             shuffle: self.shuffle,
             // With one worker there is nobody to keep anything from.
@@ -571,6 +573,11 @@ impl Builder {
             keep_alive: SPARE_KEEP_ALIVE,
             ..self.blocking_config(runtime.clone())
         }
+    }
+
+    /// Tasks run in the order in which they were woken, as in tokio, unless somebody has asked for the slot.
+    fn keeps_order(&self) -> bool {
+        self.flavor == RuntimeFlavor::CurrentThread && self.lifo_cap.is_none()
     }
 
     fn rescues(&self) -> bool {
