@@ -1,4 +1,5 @@
-//! `features`: each feature of loxley alone, none of them, and all of them compile, without a warning.
+//! `features`: each feature of loxley alone, none of them, and all of them compile, without a warning; and so does the core in
+//! the forms that only the benches build.
 //!
 //! The names are read from the manifest, so a new one is tried without anybody thinking of it. Only the library is
 //! checked: the tests ask for the features that they are about.
@@ -11,6 +12,9 @@ use crate::gate::{Options, Outcome, Verdict};
 /// Groups of others, and what only the models need.
 const SKIPPED: &[&str] = &["default", "loom"];
 
+/// What the benches build the core with: `rescue cost` and `shared`.
+const FORMS: [&str; 2] = ["loxley_without_rescue", "loxley_counted"];
+
 /// `features`
 pub(crate) fn gate(_: &Options) -> Outcome {
     let metadata = stdout(cargo(&["metadata", "--format-version=1", "--no-deps"]))?;
@@ -22,9 +26,11 @@ pub(crate) fn gate(_: &Options) -> Outcome {
         check(&["--no-default-features", "--features", name])?;
     }
     check(&["--all-features"])?;
+    FORMS.iter().try_for_each(|form| check_form(form))?;
     Ok(Verdict::Passed(format!(
-        "{} features, none, all",
-        names.len()
+        "{} features, none, all; {} forms for the benches",
+        names.len(),
+        FORMS.len()
     )))
 }
 
@@ -33,6 +39,14 @@ fn check(features: &[&str]) -> Result<(), String> {
     // By clippy's arguments and not by `RUSTFLAGS`, which would build every dependency anew.
     let command = cargo(&[&begin, features, &["--", "-D", "warnings"]].concat());
     run(command).map_err(|error| format!("with {}: {error}", features.join(" ")))
+}
+
+fn check_form(form: &str) -> Result<(), String> {
+    let mut command = cargo(&["check", "--quiet", "--locked", "-p", "loxley-core"]);
+    // A directory of its own, or all that is built here would be built anew.
+    command.args(["--target-dir", "target/forms"]);
+    command.env("RUSTFLAGS", format!("--cfg {form} -D warnings"));
+    run(command).map_err(|error| format!("as {form}: {error}"))
 }
 
 /// The features that a package has of its own; those that stand for an optional dependency are none.

@@ -7,7 +7,7 @@
 //!
 //! The bookkeeping orders everything and takes time: this is for counts, of a program whose threads are busy.
 
-#![allow(dead_code, reason = "all have the same shape, whoever uses what of it")]
+#![expect(dead_code, reason = "all have the same shape, whoever uses what of it")]
 
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -24,7 +24,7 @@ const PLACES: usize = 1 << 12;
 
 /// The line touched last, by which thread, and whether it wrote.
 static LAST: [Cell; LINES] = [const { Cell::new(0) }; LINES];
-static SITES: [Place; PLACES] = [const { Place::new() }; PLACES];
+static COUNTS: [Place; PLACES] = [const { Place::new() }; PLACES];
 
 /// What one line of source has written, and the cache lines that moved to it.
 struct Place {
@@ -46,7 +46,7 @@ impl Place {
     fn of(location: &'static Location<'static>) -> &'static Self {
         let mut at = ptr::from_ref(location).addr() / align_of::<Location<'_>>();
         loop {
-            let place = &SITES[at % PLACES];
+            let place = &COUNTS[at % PLACES];
             if ptr::eq(*place.location.get_or_init(|| location), location) {
                 return place;
             }
@@ -83,7 +83,7 @@ fn wrote<T>(word: &T) {
 /// What each line of source has done so far: writes, and the moves of cache lines to it.
 pub fn counts() -> BTreeMap<String, (u64, u64)> {
     let mut counts = BTreeMap::new();
-    for place in &SITES {
+    for place in &COUNTS {
         let Some(location) = place.location.get() else {
             continue;
         };
