@@ -30,6 +30,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+pub(crate) use self::calls::TOKIO;
 use self::docs::Docs;
 use self::page::{Answer, Counts, Line};
 use self::world::World;
@@ -171,7 +172,7 @@ impl Scratch {
         let loxley = root().join("crates/loxley");
         let files = [
             ("Cargo.toml", manifest(&loxley.to_string_lossy())),
-            ("src/lib.rs", calls::LIBRARY.to_owned()),
+            ("src/lib.rs", calls::library()),
         ];
         Ok(Scratch {
             directory: scratch::prepare("api", &files)?,

@@ -6,9 +6,9 @@
 //!
 //! 1. The examples are taken out of the doc comments (`examples_in`), each with the name of its item.
 //! 2. What `xtask/ours.txt` names is left out, for the reason that stands there. A name that fits nothing is an error.
-//! 3. The others become modules of one file, which a scratch package includes twice (`LIBRARY`), and its tests are run.
+//! 3. The others become modules of one file, which a scratch package includes twice (`library`), and its tests are run.
 
-use crate::api::reasons;
+use crate::api::{TOKIO, reasons};
 use crate::command::{cargo, read, root, stdout};
 use crate::gate::{Options, Outcome, Verdict};
 use crate::rust::passed;
@@ -57,7 +57,7 @@ pub(crate) fn gate(_: &Options) -> Outcome {
     let texts: Vec<String> = kept.iter().map(module).collect();
     let files = [
         ("Cargo.toml", manifest(&loxley.to_string_lossy())),
-        ("src/lib.rs", LIBRARY.to_owned()),
+        ("src/lib.rs", library()),
         ("src/examples.rs", texts.concat()),
     ];
     let directory = scratch::prepare("both", &files)?;
@@ -197,53 +197,43 @@ fn module(example: &Example) -> String {
 }
 
 /// Holds the examples twice. The packages have other names here, so that `loxley` can mean either.
-const LIBRARY: &str = "\
+fn library() -> String {
+    format!(
+        "\
 #![allow(warnings)]
 
-fn ended(end: impl std::process::Termination) {
+fn ended(end: impl std::process::Termination) {{
     assert_eq!(end.report(), std::process::ExitCode::SUCCESS);
-}
+}}
 
-mod with_tokio {
-    mod loxley {
-        pub use ::tokio::*;
-        pub mod io {
+mod with_tokio {{
+    mod loxley {{
+{TOKIO}        pub mod io {{
             pub use ::tokio::io::*;
             pub use ::tokio_util::io::*;
-        }
-        pub mod sync {
-            pub use ::tokio::sync::*;
-            pub use ::tokio_util::sync::*;
-        }
-        pub mod task {
-            pub use ::tokio::task::*;
-            pub use ::tokio_util::task::*;
-        }
-        pub mod time {
-            pub use ::tokio::time::*;
-            pub use ::tokio_util::time::*;
-        }
-        pub use ::tokio_util::compat;
-        pub mod stream {
+        }}
+        pub mod stream {{
             pub use ::tokio_stream::wrappers::*;
-        }
-    }
-    mod loxley_core {
+        }}
+    }}
+    mod loxley_core {{
         pub use super::loxley::*;
         pub use ::tokio::task::*;
         pub use ::tokio::task::Builder as TaskBuilder;
-    }
+    }}
     use super::ended;
     include!(\"examples.rs\");
-}
+}}
 
-mod with_loxley {
+mod with_loxley {{
     use ::ours as loxley;
     use ::ours_core as loxley_core;
     use super::ended;
     include!(\"examples.rs\");
+}}
+"
+    )
 }
-";
 
 fn manifest(crates: &str) -> String {
     format!(

@@ -19,12 +19,8 @@ const BEGIN: &str = "fn output<R>(_: impl ::core::future::Future<Output = R>) {}
 /// The lifetime that an impl does not name.
 const ANY: &str = "'any";
 
-/// Holds the program twice. tokio-util's modules are where loxley has what is in them.
-pub(crate) const LIBRARY: &str = "\
-#![allow(warnings)]
-
-mod with_tokio {
-    mod k {
+/// The body of a module in which tokio's names and tokio-util's stand where loxley has them.
+pub(crate) const TOKIO: &str = "\
         pub use ::tokio::*;
         pub mod sync {
             pub use ::tokio::sync::*;
@@ -39,15 +35,27 @@ mod with_tokio {
             pub use ::tokio_util::time::*;
         }
         pub use ::tokio_util::compat;
-    }
-    include!(\"calls.rs\");
-}
+";
 
-mod with_loxley {
+/// Holds the program twice.
+pub(crate) fn library() -> String {
+    format!(
+        "\
+#![allow(warnings)]
+
+mod with_tokio {{
+    mod k {{
+{TOKIO}    }}
+    include!(\"calls.rs\");
+}}
+
+mod with_loxley {{
     use ::loxley as k;
     include!(\"calls.rs\");
+}}
+"
+    )
 }
-";
 
 /// The program's text, and how many calls it makes.
 pub(crate) fn program(world: &World, same: &BTreeSet<String>) -> (String, usize) {
