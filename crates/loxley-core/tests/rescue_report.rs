@@ -9,6 +9,7 @@ use loxley_core::runtime::{Builder, LongPoll, LongPollKind, Runtime};
 const HANG: Duration = Duration::from_secs(60);
 /// Longer than a worker waits for a processor on a busy machine: what is reported then is a task's poll.
 const THRESHOLD: Duration = Duration::from_millis(200);
+/// The length of the polls that are to be reported: to sleep is the offence, and nothing waits for it to be over.
 const LONG: Duration = Duration::from_millis(300);
 
 fn reporting(workers: usize) -> (Runtime, mpsc::Receiver<LongPoll>) {

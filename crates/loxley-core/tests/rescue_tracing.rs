@@ -69,6 +69,7 @@ fn a_long_poll_is_a_warning_with_its_task_and_place() {
         receive
             .recv_timeout(HANG)
             .expect("nobody came to the rescue");
+        // The offence, as long as it takes to be one.
         thread::sleep(threshold);
     };
     let offender = builder.spawn_on(offend, runtime.handle()).unwrap();

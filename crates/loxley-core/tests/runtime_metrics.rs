@@ -161,6 +161,7 @@ fn a_worker_is_busy_while_it_is_awake() {
             let spent = runtime
                 .block_on(runtime.spawn(async {
                     let began = Instant::now();
+                    // The time that is counted.
                     std::thread::sleep(Duration::from_millis(20));
                     began.elapsed()
                 }))
@@ -179,6 +180,7 @@ fn the_mean_poll_time_follows_the_polls() {
         runtime
             .block_on(runtime.spawn(async {
                 for _ in 0..100 {
+                    // The time that is counted.
                     std::thread::sleep(Duration::from_millis(1));
                     yield_now().await;
                 }
