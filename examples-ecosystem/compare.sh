@@ -64,6 +64,7 @@ scratch=$(mktemp -d)
 server=''
 blocker=''
 cleanup() {
+  # Whoever has ended by itself needs no signal.
   [ -z "$blocker" ] || kill "$blocker" 2>/dev/null || true
   [ -z "$server" ] || kill "$server" 2>/dev/null || true
   rm -rf "$scratch"

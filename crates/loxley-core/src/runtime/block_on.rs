@@ -7,13 +7,11 @@
 //! - D1 a root that is not ready tries to sit down. It got the seat: it drives until its root is ready.
 //! - D2 the seat is taken: it enters the list of those who wait, tries once more, and sleeps.
 //! - D3 a driver that leaves stands up first, and then wakes one of the list, who goes back to D1.
-//!
 //! - D4 a driver's root that has been woken goes behind the tasks that wait when that is seen, as a task would at the
 //!   tail. A step may end before they have run, for a look; a root that came in between would see less done than was
 //!   ready when it yielded.
-//!
-//! - D5 after a root that yields while no task waits comes a look at sockets and timers, one step later: with nobody else
-//!   there, that is what it makes room for.
+//! - D5 a root that is woken again while no task waits is polled, and the next step begins with a look at sockets and
+//!   timers: with nobody else there, that is whom it makes room for.
 //!
 //! D2's second try and D3's order make sure that a seat never stays empty while somebody waits for it: both touch
 //! the list's lock, so either the second try finds the seat empty or D3 finds the entry.

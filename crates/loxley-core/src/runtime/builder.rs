@@ -336,9 +336,9 @@ impl Builder {
 
     /// Has tasks run in the order in which they were woken, and not the last one first.
     ///
-    /// Default: the last one first, because its data is still in the processor's cache; on a current-thread runtime in order, as
-    /// in tokio. Unlike tokio's, our slot is no
-    /// place where a task can be stuck: peers take it when its worker does not come ([`Builder::rescue`]).
+    /// Default: the last one first, because its data is still in the processor's cache; on a current-thread runtime in
+    /// order, as in tokio. Unlike tokio's, our slot is no place where a task can be stuck: peers take it when its worker does
+    /// not come ([`Builder::rescue`]).
     pub fn disable_lifo_slot(&mut self) -> &mut Self {
         self.no_lifo_slot = true;
         self

@@ -616,8 +616,8 @@ unsafe fn drop_output<F: Future>(header: NonNull<Header>) {
 
 /// # Safety
 ///
-/// The last reference is gone, and the task was allocated as a `C`; the stage is empty, because the owned list's reference lasts until completion
-/// and the output then belonged to somebody who took or dropped it.
+/// The last reference is gone, and the task was allocated as a `C`; the stage is empty, because the owned list's reference
+/// lasts until completion and the output then belonged to somebody who took or dropped it.
 unsafe fn dealloc<F: Future, S: Schedule, C>(header: NonNull<Header>) {
     let keep_alive = home_of::<S>(&header).unlink(header);
     // Freeing is a write: a model fails here if somebody's access is not ordered before it.

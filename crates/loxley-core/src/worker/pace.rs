@@ -1,4 +1,4 @@
-//! How many polls a worker makes between two looks at the outside world, and how long it keeps work to itself.
+//! How many polls a worker makes between two looks at the outside world, and in a round, and how long it keeps work to itself.
 //!
 //! A look costs a clock read, and a system call of 200 ns if sockets are registered. Every [`TARGET_NS`] is often
 //! enough for sockets and timers, and at one look in 100 µs the cost is 0.2 %. The number of polls that fill that
