@@ -1,7 +1,8 @@
 //! What the knobs of the runtime's builder change, and what their defaults were chosen by.
 //!
 //! Each knob has rows that it matters to: one that its small values slow down, and where there is one, one that its large
-//! values do. loxley runs them with each value, in processes that take turns, and once with the default.
+//! values do. loxley runs them with each value, in processes that take turns, and once with the default. A line ends with
+//! the ratio of its first figure to the default's, taken within a round: median and 95 % bootstrap interval.
 //!
 //! *Rejected.* A default that is the best of one row: most rows do not care, and the value that wins moves with the machine.
 //! A default is a value from which neither way gains what its spread does not hide.
@@ -9,7 +10,12 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use crate::report::{Rivals, chosen, heading, spread_cell, take_turns};
+use crate::harness::Metric;
+use crate::report::{Rivals, Turn, chosen, heading, interval_cell, spread_cell, take_turns};
+use crate::stats::{bootstrap, paired_ratios};
+
+/// The contender whose knobs are as they come.
+const DEFAULT: &str = "loxley";
 
 /// A knob: its name in the builder, the values that are tried, the rows that it matters to.
 #[derive(Debug)]
@@ -20,7 +26,7 @@ struct Knob {
     rows: &'static [&'static str],
 }
 
-const KNOBS: [Knob; 5] = [
+const KNOBS: [Knob; 6] = [
     Knob {
         name: "poll_budget",
         default: "128",
@@ -50,6 +56,34 @@ const KNOBS: [Knob; 5] = [
         default: "256",
         values: &[8, 32, 128],
         rows: &["echo_64b_1000"],
+    },
+    // More workers than processors: what they cost each other.
+    Knob {
+        name: "worker_threads",
+        default: "as many as there are processors",
+        values: &[4, 8],
+        rows: &[
+            "spawn_local",
+            "chained_spawn",
+            "skynet",
+            "spawn_remote_1",
+            "spawn_remote_2",
+            "yield_many",
+            "yield_self",
+            "ping_pong",
+            "mpsc_1_1",
+            "mpsc_64_1",
+            "timer_cancel",
+            "sleep_many",
+            "blocking_64",
+            "wake_idle",
+            "wake_busy",
+            "idle_cpu",
+            "echo_64b_64",
+            "echo_16k_64",
+            "churn",
+            "http_hello",
+        ],
     },
 ];
 
@@ -88,6 +122,7 @@ pub fn run(options: &Rivals) -> io::Result<bool> {
                 for metric in row.metrics {
                     let _ = write!(text, "{:>25}", spread_cell(&turn.values(metric)));
                 }
+                text += &ratio_to_default(&turns, turn, &row.metrics[0]);
                 text.push('\n');
                 delivered &= turn.failures.is_empty();
             }
@@ -96,6 +131,22 @@ pub fn run(options: &Rivals) -> io::Result<bool> {
         }
     }
     Ok(delivered)
+}
+
+/// Of a figure, within rounds; nothing for the default itself.
+fn ratio_to_default(turns: &[Turn], turn: &Turn, metric: &Metric) -> String {
+    let default = turns.iter().find(|other| other.label == DEFAULT);
+    default
+        .filter(|default| default.label != turn.label)
+        .and_then(|default| {
+            bootstrap(&paired_ratios(
+                &turn.values(metric),
+                &default.values(metric),
+            ))
+        })
+        .map_or(String::new(), |interval| {
+            format!("{:>25}", interval_cell(&interval))
+        })
 }
 
 fn named(name: &str) -> Option<&'static Knob> {
@@ -108,7 +159,7 @@ impl Knob {
         let value = |value| format!("loxley+{}={value}", self.name);
         let values = self.values.iter().map(value);
         Rivals {
-            runtimes: values.chain(["loxley".to_owned()]).collect(),
+            runtimes: values.chain([DEFAULT.to_owned()]).collect(),
             twice: false,
             ..options.clone()
         }

@@ -21,7 +21,7 @@ use std::process::Command;
 
 use machine::Load;
 pub(crate) use machine::heading;
-pub(crate) use table::spread_cell;
+pub(crate) use table::{interval_cell, spread_cell};
 use table::{sign, table};
 
 use crate::harness::{Metric, Row};
@@ -134,6 +134,16 @@ impl Turn {
             samples: Vec::new(),
             failures: Vec::new(),
         }
+    }
+
+    /// loxley once more.
+    fn is_again(&self) -> bool {
+        self.label != self.runtime
+    }
+
+    /// One that is neither loxley nor what all others are compared with.
+    fn is_peer(&self) -> bool {
+        self.runtime != OURS && self.label != YARDSTICK
     }
 
     pub(crate) fn values(&self, metric: &Metric) -> Vec<Option<f64>> {

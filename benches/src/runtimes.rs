@@ -101,6 +101,7 @@ fn configure_loxley(builder: &mut loxley::runtime::Builder) {
             "global_queue_interval" => Some(builder.global_queue_interval(value)),
             "lifo_slot_cap" => Some(builder.lifo_slot_cap(value)),
             "max_io_events_per_tick" => Some(builder.max_io_events_per_tick(value as usize)),
+            "worker_threads" => Some(builder.worker_threads(value as usize)),
             _ => None,
         }
     });

@@ -1,4 +1,5 @@
-//! A row's table as text: a column for each runtime, two lines for each figure.
+//! A row's table as text: a column for each runtime, and for each figure a line of medians, one of ratios to tokio, and
+//! one for each other peer with loxley's ratio to that.
 
 use std::fmt::Write as _;
 
@@ -37,6 +38,12 @@ pub(super) fn table(row: &Row, options: &Rivals, turns: &[Turn], foreign: Option
             let _ = write!(text, "{:>WIDTH$}", ratio_cell(turn, turns, metric));
         }
         text.push('\n');
+        for peer in turns.iter().filter(|turn| turn.is_peer()) {
+            let ours = turns.iter().find(|turn| turn.label == OURS);
+            let ratio = ours.map_or(String::new(), |ours| ratio_to(peer, ours, metric));
+            let label = format!("  to {}", peer.label);
+            let _ = writeln!(text, "  {label:<20}{ratio:>WIDTH$}");
+        }
     }
     for turn in turns.iter().filter(|turn| !turn.failures.is_empty()) {
         let _ = writeln!(
@@ -68,30 +75,39 @@ pub(crate) fn spread_cell(values: &[Option<f64>]) -> String {
 
 /// The ratio to the yardstick; of the second loxley to the first.
 fn ratio_cell(turn: &Turn, turns: &[Turn], metric: &Metric) -> String {
-    let again = turn.label != turn.runtime;
-    let reference = if again { OURS } else { YARDSTICK };
+    let reference = if turn.is_again() { OURS } else { YARDSTICK };
     if turn.label == YARDSTICK {
         return "1".to_owned();
     }
-    let Some(reference) = turns.iter().find(|other| other.label == reference) else {
-        return String::new();
-    };
+    turns
+        .iter()
+        .find(|other| other.label == reference)
+        .map_or(String::new(), |reference| ratio_to(reference, turn, metric))
+}
+
+/// Median, interval, and on which side of 1 that lies.
+fn ratio_to(reference: &Turn, turn: &Turn, metric: &Metric) -> String {
     let ratios = paired_ratios(&turn.values(metric), &reference.values(metric));
     match (bootstrap(&ratios), median(&ratios)) {
         (Some(interval), _) => {
-            let sign = if again {
+            let sign = if turn.is_again() {
                 '='
             } else {
                 sign(&interval, metric.better)
             };
-            format!(
-                "{:.2} [{:.2}-{:.2}] {sign}",
-                interval.median, interval.low, interval.high
-            )
+            format!("{} {sign}", interval_cell(&interval))
         }
         (None, Some(median)) => format!("{median:.2}"),
         (None, None) => String::new(),
     }
+}
+
+/// Median and interval of a ratio.
+pub(crate) fn interval_cell(interval: &Interval) -> String {
+    format!(
+        "{:.2} [{:.2}-{:.2}]",
+        interval.median, interval.low, interval.high
+    )
 }
 
 /// On which side of 1 the interval lies.
@@ -155,6 +171,28 @@ mod tests {
         ];
         assert!(ratio_cell(&turns[0], &turns, &RATE).ends_with('-'));
         assert_eq!(ratio_cell(&turns[1], &turns, &RATE), "1");
+    }
+
+    #[test]
+    fn each_other_peer_is_a_bar_of_its_own() {
+        let options = Rivals {
+            rows: Vec::new(),
+            runs: 2,
+            workers: 2,
+            amount: None,
+            runtimes: Vec::new(),
+            twice: false,
+        };
+        let turns = [
+            turn("loxley", "loxley", &[100, 100]),
+            turn("tokio", "tokio", &[200, 200]),
+            turn("smol", "smol", &[50, 50]),
+        ];
+        let row = crate::rows::named("spawn_local").unwrap();
+        let text = table(row, &options, &turns, None);
+        let line = text.lines().find(|line| line.contains("to smol"));
+        assert!(line.unwrap().ends_with("0.50 [0.50-0.50] -"), "{text}");
+        assert!(!text.contains("to tokio") && !text.contains("to loxley"));
     }
 
     #[test]
