@@ -29,7 +29,7 @@ pub use model::*;
 pub use real::*;
 
 pub use crossbeam_utils::CachePadded;
-pub use os::{Process, monotonic, thread_number};
+pub use os::{Process, monotonic, thread_number, times_put_off};
 pub use std::sync::{Arc, OnceLock, Weak};
 
 /// Numbers and addresses that no protocol depends on: std's in both faces, so that a model does not pay for them.

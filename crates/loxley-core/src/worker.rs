@@ -21,7 +21,8 @@
 //!   beginning, or a few more where polls are short, the worker takes from the injector: who comes from outside waits about
 //!   as long as who comes from within.
 //! - W4 nothing was there: a batch from the injector.
-//! - W5 search: the others' deques, from a random one on, those whose hint says so; somebody was faster: once more.
+//! - W5 search: the others' deques, from a random one on, those whose hint says so; somebody was faster: once more. Not if
+//!   there are more threads than processors (`crowd.rs`).
 //! - W6 ask to park. [`Worker::park`] then goes through I1 to I4 of `idle.rs`, in the poller if sockets need
 //!   somebody there, on the futex otherwise, until the next deadline of the own wheel.
 //!
@@ -52,6 +53,7 @@ mod attend;
 mod block;
 mod calls;
 mod counters;
+mod crowd;
 mod histogram;
 mod keeper;
 mod look;
@@ -155,6 +157,12 @@ pub struct Worker {
     turn: Cell<usize>,
     /// The last events came several at once, or right after those before.
     brisk: Cell<bool>,
+    /// It was put off, and sleeps as soon as it has no tasks: K2 in `crowd.rs`.
+    makes_room: Cell<bool>,
+    /// Its last look was in a respite.
+    crowded: Cell<bool>,
+    /// How often it had been put off when it asked last.
+    put_off: Cell<u64>,
     random: Random,
     /// The seed of the code that runs here.
     stream: u64,
@@ -218,6 +226,9 @@ impl Worker {
             visit: Visit::default(),
             turn: Cell::new(0),
             brisk: Cell::new(false),
+            makes_room: Cell::new(false),
+            crowded: Cell::new(false),
+            put_off: Cell::new(0),
             random: Random::new(random::derive(seed, 0)),
             stream: random::derive(seed, 1),
             lifo_cap: config.lifo_cap.unwrap_or(LIFO_TURNS),
@@ -282,7 +293,10 @@ impl Worker {
         if self.pace.is_due() {
             self.look();
         }
-        if self.run_tasks() || self.take_batch() || self.search() || self.look_once_more() {
+        if self.run_tasks() || self.take_batch() {
+            return Step::Ran;
+        }
+        if !self.makes_room() && (self.search() || self.look_once_more()) {
             return Step::Ran;
         }
         Step::Idle
@@ -474,6 +488,9 @@ impl Worker {
 
     fn stop_searching(&self) {
         self.set_searching(false);
+        if self.is_no_use_to_call() {
+            return self.scheduler.idle.give_up_searching(); // K3
+        }
         let announce = self.scheduler.idle.stop_searching();
         self.scheduler.carry_out(announce);
     }

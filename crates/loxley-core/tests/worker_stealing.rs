@@ -91,9 +91,11 @@ fn ten_thousand_tasks_of_a_blocked_spawner_all_run() {
             assert_eq!(polls, TASKS + 1, "no task had a reason to be polled twice");
             let stolen = sum(&metrics, |worker| metrics.worker_steal_count(worker));
             let steals = sum(&metrics, |worker| metrics.worker_steal_operations(worker));
+            // A busy peer that visits takes tasks too.
+            let visits = metrics.visit_count();
             assert!(
-                0 < steals && steals <= stolen,
-                "{steals} steals of {stolen}"
+                0 < steals + visits && steals <= stolen,
+                "{steals} steals of {stolen}, {visits} visits"
             );
             let searches = sum(&metrics, |worker| metrics.worker_search_count(worker));
             let tries = sum(&metrics, |worker| {

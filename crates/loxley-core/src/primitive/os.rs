@@ -27,6 +27,23 @@ pub fn thread_number() -> u32 {
     1
 }
 
+/// How often the kernel has had this thread wait for its processor although it wanted to go on; `None` if it does not say.
+#[cfg(target_os = "linux")]
+pub fn times_put_off() -> Option<u64> {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the pointer is to a `rusage` of ours, which the call fills in.
+    let failed = unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) };
+    // SAFETY: zeros are a `rusage`, whatever the call has written.
+    let usage = unsafe { usage.assume_init() };
+    u64::try_from(usage.ru_nivcsw).ok().filter(|_| failed == 0)
+}
+
+/// How often the kernel has had this thread wait for its processor although it wanted to go on; `None` if it does not say.
+#[cfg(not(target_os = "linux"))]
+pub fn times_put_off() -> Option<u64> {
+    None
+}
+
 /// Nanoseconds since some beginning, by the clock of `Instant`: 20 instructions, where the difference of two instants
 /// takes 100.
 #[cfg(target_os = "linux")]
@@ -131,5 +148,27 @@ mod tests {
         let there = std::thread::spawn(Process::current).join().unwrap();
         assert_eq!(here, there);
         assert!(here.is_current());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn threads_that_share_a_processor_are_put_off() {
+        let before = times_put_off().unwrap();
+        let mut here = rustix::thread::CpuSet::new();
+        here.set(rustix::thread::sched_getcpu());
+        rustix::thread::sched_setaffinity(None, &here).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            // It inherits the affinity, and never sleeps either.
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+            while times_put_off().unwrap() == before {
+                std::hint::spin_loop();
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 }

@@ -505,7 +505,7 @@ impl Builder {
                     let message = format!("{name} must be a whole number above 0, not {text:?}");
                     io::Error::new(io::ErrorKind::InvalidInput, message)
                 }),
-            None => Ok(std::thread::available_parallelism().map_or(1, NonZeroUsize::get)),
+            None => Ok(processors()),
         }
     }
 
@@ -527,6 +527,8 @@ impl Builder {
     fn scheduler_config(&self, workers: usize) -> Config {
         Config {
             workers,
+            // An order that is drawn by lot is to be drawn again: the kernel has no say then.
+            processors: if self.shuffle { 0 } else { processors() },
             stand_ins: self.max_blocking_threads + self.max_spares,
             event_interval: self.event_interval,
             injector_interval: self.injector_interval,
@@ -651,6 +653,11 @@ fn work(handle: &Handle, index: usize) {
         shutdown::retire(worker);
     });
     handle.inner.threads.depart(|| handle.inner.finish());
+}
+
+/// Threads that can run at once: what the affinity and the quota of the process leave it.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// The same kind of error, with a text that says what was being done.

@@ -25,19 +25,22 @@ pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
         worker.mode.set(worker.mode.get() | BLOCKED);
         worker.scheduler.call_stand_in(worker.station_index);
         let _return = Return(worker);
-        worker.scheduler.block_in_place();
+        worker.scheduler.block_in_place(worker.local.length() > 0);
         f()
     })
 }
 
 impl Scheduler {
     /// From here on, whoever shuts down knows of somebody in `block_in_place`; if it was too late for that, what he may
-    /// wait for is ended here (E4 in `runtime/shutdown.rs`).
-    fn block_in_place(&self) {
+    /// wait for is ended here (E4 in `runtime/shutdown.rs`). `waits`: there are tasks in his queue.
+    fn block_in_place(&self, waits: bool) {
         self.in_place.fetch_add(1, Ordering::Relaxed);
-        fence(Ordering::SeqCst); // pairs with the fence of `Idle::close`
+        fence(Ordering::SeqCst); // pairs with the fence of `Idle::close`, and with I2 for who makes room (K4 in `crowd.rs`)
         if self.idle.is_closed() {
             self.sweep();
+        }
+        if waits || !self.injector.is_empty() {
+            self.call_anybody(); // K4
         }
         self.call_a_keeper();
     }

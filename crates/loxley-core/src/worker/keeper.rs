@@ -47,9 +47,14 @@ impl Scheduler {
         fence(Ordering::SeqCst); // J3, pairs with I2
         // Those that are kept need nobody.
         if !self.idle.left().is_empty() && !self.idle.unattended().is_empty() {
-            if let Some(station) = self.idle.call_anybody() {
-                self.stations[station].park.unpark();
-            }
+            self.call_anybody();
+        }
+    }
+
+    /// Wakes a sleeper, if there is one, whether others search or not.
+    pub(super) fn call_anybody(&self) {
+        if let Some(station) = self.idle.call_anybody() {
+            self.stations[station].park.unpark();
         }
     }
 

@@ -13,13 +13,22 @@ impl Worker {
         let now = self.scheduler.clock.now();
         self.seat.watch.running.clear();
         self.count_work(self.pace.restart(now));
+        if self.scheduler.crowd.is_limited() || self.crowded.get() {
+            self.look_in_a_crowd(now);
+        }
+        if self.pace.is_odd() {
+            self.ask_whether_put_off(now);
+        }
         self.set_slow(self.pace.mean_poll() > QUICK);
         self.shuffle_pace();
-        if self.has_station() {
-            self.poll_station(&self.station, now);
+        let makes_room = self.makes_room();
+        if !makes_room {
+            if self.has_station() {
+                self.poll_station(&self.station, now);
+            }
+            self.look_into_left();
         }
-        self.look_into_left();
-        if self.scheduler.stuck.is_clear() {
+        if self.scheduler.stuck.is_clear() && !makes_room {
             self.visit_a_peer(now);
         } else {
             self.relieve_stuck(now);
@@ -109,7 +118,11 @@ impl Worker {
             // S2 announces for all who relied on this searcher, the rest of the batch included.
             self.stop_searching();
         } else if announce {
-            self.scheduler.announce();
+            if self.is_no_use_to_call() {
+                self.announce_soon();
+            } else {
+                self.scheduler.announce();
+            }
         }
         self.run_task(task, 1);
         true

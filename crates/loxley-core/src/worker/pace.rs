@@ -84,6 +84,12 @@ impl Pace {
         self.left.get()
     }
 
+    /// True if the last stretch was much longer than usual.
+    #[inline]
+    pub fn is_odd(&self) -> bool {
+        self.odd.get()
+    }
+
     /// So many polls are made, no more than were left.
     #[inline]
     pub fn tick(&self, polls: u32) {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::attend::{self, Measures, TaskHooks, Times};
 use super::calls::Calls;
 use super::counters::Counters;
+use super::crowd::Crowd;
 use super::pace::{self, Pace};
 use super::station::Station;
 use super::watch::{StuckMask, Watch};
@@ -45,6 +46,8 @@ pub type StandIns = Box<dyn Fn(usize) + Send + Sync>;
 pub struct Config {
     /// Worker threads, and stations.
     pub workers: usize,
+    /// Threads that can run at once; 0: nobody is to care.
+    pub processors: usize,
     /// Seats for stand-ins, beyond the workers'.
     pub stand_ins: usize,
     /// Polls between two looks at the poller; measured if `None`.
@@ -119,6 +122,8 @@ pub struct Scheduler {
     pub(super) in_place: AtomicUsize,
     /// Whether calls for work pay.
     pub(super) calls: Calls,
+    /// Whether there are more threads than processors.
+    pub(super) crowd: Crowd,
     /// Workers that are awake and whose polls are slow.
     pub(super) slow: AtomicUsize,
     /// Tasks spawned and completed by threads without a seat.
@@ -178,6 +183,7 @@ impl Scheduler {
             next_station: AtomicUsize::new(0),
             in_place: AtomicUsize::new(0),
             calls: Calls::default(),
+            crowd: Crowd::default(),
             slow: AtomicUsize::new(0),
             spawned_outside: AtomicUsize::new(0),
             completed_outside: AtomicUsize::new(0),

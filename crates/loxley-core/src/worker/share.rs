@@ -70,7 +70,7 @@ impl Worker {
     pub(super) fn announce_if_many(&self) {
         let patience = self.pace.patience();
         let waits = patience != 0 && !self.scheduler.calls.pay();
-        if self.local.length() > patience as usize && !waits {
+        if self.local.length() > patience as usize && !waits && !self.is_no_use_to_call() {
             self.owed.set(0);
             self.scheduler.announce();
         }
@@ -91,7 +91,7 @@ impl Worker {
             return self.owed.set(0);
         }
         let owed = match owed - 1 {
-            0 if self.must_wait() => self.pace.patience() + 1,
+            0 if self.must_wait() || self.is_no_use_to_call() => self.pace.patience() + 1,
             left => left,
         };
         self.owed.set(owed);
@@ -118,7 +118,7 @@ mod tests {
     use crate::primitive::Arc;
     use crate::task::Id;
     use crate::timer::Timers;
-    use crate::worker::{Config, Scheduler, Station};
+    use crate::worker::{Config, Scheduler, Station, block_in_place};
 
     /// A worker whose polls take so long, in nanoseconds; its only peer sleeps.
     fn worker(poll: u64) -> Worker {
@@ -168,6 +168,71 @@ mod tests {
         let worker = worker(100);
         push_many(&worker);
         assert!(is_peer_called(&worker));
+    }
+
+    #[test]
+    fn during_a_respite_nobody_is_called_for_little_work() {
+        let worker = worker(100);
+        let now = worker.scheduler.clock.now();
+        worker.scheduler.crowd.put_off(now, 2);
+        push_many(&worker);
+        for _ in 0..1000 {
+            worker.pay_what_is_owed();
+        }
+        assert!(!is_peer_called(&worker));
+        worker.scheduler.clock.advance(Duration::from_secs(1));
+        worker.look();
+        for _ in 0..=worker.pace.patience() {
+            worker.pay_what_is_owed();
+        }
+        assert!(is_peer_called(&worker), "it is over");
+    }
+
+    #[test]
+    fn during_a_respite_a_peer_is_called_for_much_work() {
+        let worker = worker(50_000);
+        let now = worker.scheduler.clock.now();
+        worker.scheduler.crowd.put_off(now, 2);
+        push_many(&worker);
+        worker.pay_what_is_owed();
+        assert!(is_peer_called(&worker));
+    }
+
+    #[test]
+    fn a_searcher_who_finds_something_during_a_respite_calls_nobody() {
+        let worker = worker(100);
+        push_many(&worker);
+        let now = worker.scheduler.clock.now();
+        worker.scheduler.crowd.put_off(now, 2);
+        let _ = worker.scheduler.idle.park(1, Wish::default(), true);
+        assert!(worker.scheduler.idle.start_searching());
+        worker.set_searching(true);
+        worker.stop_searching();
+        assert_eq!(worker.scheduler.idle.counts(), (1, 0));
+    }
+
+    #[test]
+    fn who_blocks_in_place_calls_a_peer_although_everybody_was_told_of_what_waits() {
+        let worker = worker(100);
+        push_many(&worker);
+        let _ = worker.scheduler.idle.park(1, Wish::default(), true);
+        assert!(!is_peer_called(&worker));
+        worker.enter(|worker| block_in_place(|| assert!(is_peer_called(worker))));
+    }
+
+    #[test]
+    fn who_has_much_to_do_says_so_at_a_look_in_a_respite_and_after_it() {
+        for (poll, wait) in [(50_000, 0), (100, 1)] {
+            let worker = worker(poll);
+            push_many(&worker);
+            let _ = worker.scheduler.idle.park(1, Wish::default(), true);
+            let now = worker.scheduler.clock.now();
+            worker.scheduler.crowd.put_off(now, 2);
+            worker.look();
+            worker.scheduler.clock.advance(Duration::from_secs(wait));
+            worker.look();
+            assert!(is_peer_called(&worker), "polls of {poll} ns");
+        }
     }
 
     #[test]

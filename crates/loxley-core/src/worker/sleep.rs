@@ -71,6 +71,7 @@ impl Worker {
         self.count_work(self.pace.pause(now));
         self.set_slow(false);
         let was_searching = self.set_searching(false);
+        let makes_room = self.makes_room.take();
         let wish = Wish {
             sources: station.registrations() > 0,
             relies: self.scheduler.may_rely_on_the_awake(),
@@ -94,7 +95,7 @@ impl Worker {
         if station.park.prepare(bed.how, until) == Prepared::Notified {
             return (bed, false);
         }
-        let found = self.must_not_sleep(&bed, until); // I3
+        let found = self.must_not_sleep(&bed, until, makes_room && !bed.last); // I3
         if !found {
             self.sleep(place, now, until, wakes);
         }
@@ -103,10 +104,11 @@ impl Worker {
     }
 
     /// I3: true if there is something to do after all.
-    fn must_not_sleep(&self, bed: &Bed, until: u64) -> bool {
+    fn must_not_sleep(&self, bed: &Bed, until: u64, makes_room: bool) -> bool {
         let station = &*self.station;
         self.should_leave()
-            || self.scheduler.has_work()
+            || !self.scheduler.injector.is_empty()
+            || (!(makes_room && self.scheduler.may_rely_on_the_awake()) && self.scheduler.has_work()) // K2
             || station.timers.next_deadline() < until
             || (bed.how == How::Futex && station.registrations() > 0)
             || (bed.relies && !self.scheduler.may_rely_on_the_awake())
@@ -269,6 +271,7 @@ mod tests {
         let station = Station::new(None, Arc::new(Timers::new(clock.clone())));
         let config = Config {
             workers: 1,
+            patient: true,
             ..Config::default()
         };
         let scheduler = Scheduler::new(config, clock, vec![station]);
@@ -296,5 +299,18 @@ mod tests {
         worker.push(task.expect("it is open"));
         worker.after_sleep(WakeList::new(), false);
         assert_eq!(worker.scheduler.slow.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn who_makes_room_leaves_its_peers_their_tasks_unless_one_blocks() {
+        let worker = slow_worker();
+        let scheduler = &worker.scheduler;
+        let home = scheduler.home_for(None);
+        let (task, _handle) = home.spawn(Id::next(), Location::caller(), async {});
+        worker.push(task.expect("it is open"));
+        assert!(worker.must_not_sleep(&Bed::FUTEX, NEVER, false));
+        assert!(!worker.must_not_sleep(&Bed::FUTEX, NEVER, true));
+        scheduler.in_place.store(1, Ordering::Relaxed);
+        assert!(worker.must_not_sleep(&Bed::FUTEX, NEVER, true));
     }
 }

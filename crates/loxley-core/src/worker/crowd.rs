@@ -1,0 +1,278 @@
+//! More threads want to run than there are processors.
+//!
+//! A thread that is put off for a time slice takes with it what it is in the middle of: a task, the events that it has just
+//! taken in. And two workers that take turns on one processor serve no more than one of them that stays there. So where
+//! somebody else needs the processors too (a client, a database on the same machine), fewer workers are to be awake.
+//!
+//! *Crowded*: a worker was put off although no more workers were awake than there are processors. *Respite*: how long fewer
+//! are awake then.
+//!
+//! - K1 a worker finds at a look that the time since the last one was odd (`pace.rs`) and that the kernel had it put off
+//!   meanwhile. If as many workers are awake as there are processors, one fewer may be so for [`RESPITE`]: for twice that if
+//!   a respite has just passed, and so on.
+//! - K2 the one that was put off *makes room*, if those awake may be relied on: it takes in no more events, and when it has no
+//!   tasks left, it sleeps and leaves its poller (J1 in `idle.rs`). Tasks in the queues of others are left to them, and I3 does
+//!   not look there.
+//! - K3 as long as there is a respite, nobody is called for work that takes less than [`WORTH`] to do: a time slice is longer.
+//!   Who was called and finds something calls no other in turn (S2): those who pushed meanwhile are awake.
+//! - K4 hints that say "worth a look" are then announced by nobody (Q2 in `queue.rs`), so whoever is awake sees at its looks
+//!   whether its queue has become long; and who is about to block in place calls somebody if anything waits at all.
+//! - K5 at a look after the respite it is over, and peers are called as ever.
+//!
+//! A worker that is stuck while others make room is the monitor's, as ever.
+//!
+//! The idea is process control (Tucker and Gupta, SOSP 1989), where a server told each program how many threads to run; here
+//! each program sees for itself that it has too many.
+//!
+//! # Rejected
+//!
+//! Counting who is put off by reading `/proc`: 20 µs. Making room at each preemption, however few are awake: on a machine with
+//! free processors the kernel has only moved somebody. One respite for ever: who needs the processors may be gone.
+//!
+//! Checked by the tests below, and those of `share.rs` and `sleep.rs`.
+
+use super::Worker;
+use crate::primitive::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::primitive::times_put_off;
+
+/// The shortest respite, in nanoseconds: a few time slices.
+const RESPITE: u64 = 10_000_000;
+/// The longest one is so many times that.
+const MOST: u32 = 8;
+/// A preemption so soon after a respite says that it was too short, in nanoseconds.
+const SOON: u64 = 2 * RESPITE;
+/// Work that takes longer is worth another worker, in nanoseconds.
+const WORTH: u64 = 1_000_000;
+
+/// How many workers may be awake. Relaxed throughout: advice, and nobody's work depends on it.
+#[derive(Debug, Default)]
+pub struct Crowd {
+    /// 0: as many as there are.
+    limit: AtomicUsize,
+    /// When the respite ends, or has ended.
+    until: AtomicU64,
+    /// How many times [`RESPITE`] it takes.
+    respites: AtomicU32,
+}
+
+impl Crowd {
+    /// K1: one of those `awake` was put off.
+    pub fn put_off(&self, now: u64, awake: usize) {
+        let until = self.until.load(Ordering::Relaxed);
+        let respites = match now < until.saturating_add(SOON) && until != 0 {
+            true => (2 * self.respites.load(Ordering::Relaxed)).clamp(1, MOST),
+            false => 1,
+        };
+        self.respites.store(respites, Ordering::Relaxed);
+        let until = now + u64::from(respites) * RESPITE;
+        self.until.store(until, Ordering::Relaxed);
+        let limit = awake.saturating_sub(1).max(1);
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// True during a respite.
+    #[inline]
+    pub fn is_limited(&self) -> bool {
+        self.limit.load(Ordering::Relaxed) != 0
+    }
+
+    /// True if more than these would be too many.
+    #[inline]
+    pub fn is_full(&self, awake: usize) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        limit != 0 && awake >= limit
+    }
+
+    /// K3: true if so many tasks, of which each takes so long, are left to those awake.
+    #[inline]
+    pub fn can_wait(&self, tasks: usize, poll: u64) -> bool {
+        tasks as u64 * poll < WORTH
+    }
+
+    /// K5: a look at `now`.
+    pub fn look(&self, now: u64) {
+        if self.limit.load(Ordering::Relaxed) != 0 && now >= self.until.load(Ordering::Relaxed) {
+            self.limit.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Worker {
+    /// K1: the time since the last look was odd.
+    #[cold]
+    pub(super) fn ask_whether_put_off(&self, now: u64) {
+        if let Some(times) = times_put_off() {
+            self.was_put_off(times, now);
+        }
+    }
+
+    /// So often since this thread began.
+    fn was_put_off(&self, times: u64, now: u64) {
+        if times <= self.put_off.replace(times) {
+            return;
+        }
+        let scheduler = &self.scheduler;
+        let awake = scheduler.awake();
+        let processors = scheduler.config.processors;
+        if scheduler.config.patient && (1..=awake).contains(&processors) {
+            scheduler.crowd.put_off(now, awake);
+            self.makes_room.set(awake > 1);
+        }
+    }
+
+    /// K4 and K5.
+    #[cold]
+    pub(super) fn look_in_a_crowd(&self, now: u64) {
+        self.scheduler.crowd.look(now);
+        self.crowded.set(self.scheduler.crowd.is_limited());
+        if self.local.length() > 0 && !self.is_no_use_to_call() {
+            self.announce_soon();
+        }
+    }
+
+    /// K3: whoever comes would take a processor from those awake.
+    pub(super) fn is_no_use_to_call(&self) -> bool {
+        let crowd = &self.scheduler.crowd;
+        crowd.is_limited()
+            && crowd.is_full(self.scheduler.awake())
+            && crowd.can_wait(self.local.length(), self.pace.mean_poll())
+    }
+
+    /// K2: true if it is to sleep rather than to look for more.
+    pub(super) fn makes_room(&self) -> bool {
+        self.makes_room.get() && {
+            let scheduler = &self.scheduler;
+            let room = scheduler.awake() > 1
+                && scheduler.crowd.is_limited()
+                && scheduler.may_rely_on_the_awake();
+            self.makes_room.set(room);
+            room
+        }
+    }
+}
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::idle::Wish;
+    use crate::poller::{Poller, Registration};
+    use crate::primitive::Arc;
+    use crate::timer::Timers;
+    use crate::worker::{Config, Scheduler, Station};
+
+    #[test]
+    fn one_fewer_may_be_awake_until_the_respite_is_over() {
+        let crowd = Crowd::default();
+        assert!(!crowd.is_full(2));
+        crowd.put_off(1, 2);
+        assert!(crowd.is_full(1));
+        crowd.look(RESPITE);
+        assert!(crowd.is_full(1));
+        crowd.look(1 + RESPITE);
+        assert!(!crowd.is_full(2));
+    }
+
+    #[test]
+    fn respites_double_while_one_follows_the_other_and_begin_anew_after_calm() {
+        let crowd = Crowd::default();
+        let mut now = 1;
+        let mut lasts = |wait: u64| {
+            now += wait;
+            crowd.put_off(now, 2);
+            let lasted = crowd.until.load(Ordering::Relaxed) - now;
+            now += lasted;
+            lasted / RESPITE
+        };
+        let soon = [0, 0, 0, SOON - 1, 0].map(&mut lasts);
+        assert_eq!(soon, [1, 2, 4, 8, 8]);
+        assert_eq!(lasts(SOON), 1);
+    }
+
+    #[test]
+    fn somebody_may_always_be_awake() {
+        let crowd = Crowd::default();
+        crowd.put_off(1, 1);
+        assert!(!crowd.is_full(0) && crowd.is_full(1));
+    }
+
+    #[test]
+    fn what_takes_longer_than_a_peer_is_worth_does_not_wait() {
+        let crowd = Crowd::default();
+        assert!(crowd.can_wait(64, WORTH / 65));
+        assert!(!crowd.can_wait(64, WORTH / 64));
+    }
+
+    /// A worker whose peer is awake, with a socket in its own poller.
+    fn worker(processors: usize) -> (Worker, (Registration, UnixStream)) {
+        let clock = Clock::manual(1);
+        let pollers = [(); 2].map(|()| Arc::new(Poller::new(false).unwrap()));
+        let station = |poller: &Arc<Poller>| {
+            Station::new(Some(poller.clone()), Arc::new(Timers::new(clock.clone())))
+        };
+        let stations = pollers.iter().map(station).collect();
+        let config = Config {
+            workers: 2,
+            processors,
+            patient: true,
+            ..Config::default()
+        };
+        let scheduler = Scheduler::new(config, clock, stations);
+        let local = scheduler.seat(0).queue.sit_down().expect("it is vacant");
+        scheduler.stations[0].settle(0);
+        let (socket, _) = UnixStream::pair().unwrap();
+        let source = Registration::new_connecting(pollers[0].clone(), socket.as_raw_fd());
+        let worker = Worker::new(scheduler, 0, 0, local, None);
+        (worker, (source.unwrap(), socket))
+    }
+
+    /// Calls of its poller at a look.
+    fn polls_at_a_look(worker: &Worker) -> u64 {
+        let poller = worker.station.poller.as_ref().unwrap();
+        let before = poller.polls();
+        worker.look();
+        poller.polls() - before
+    }
+
+    #[test]
+    fn who_makes_room_takes_in_no_more_events() {
+        let (worker, _source) = worker(2);
+        assert_eq!(polls_at_a_look(&worker), 1);
+        worker.scheduler.crowd.put_off(1, 2);
+        worker.makes_room.set(true);
+        assert_eq!(polls_at_a_look(&worker), 0);
+    }
+
+    #[test]
+    fn nobody_makes_room_who_is_the_only_one_awake_or_in_no_respite() {
+        let (worker, _source) = worker(2);
+        worker.makes_room.set(true);
+        assert!(!worker.makes_room(), "no respite");
+        worker.scheduler.crowd.put_off(1, 2);
+        let _ = worker.scheduler.idle.park(1, Wish::default(), false);
+        worker.makes_room.set(true);
+        assert!(!worker.makes_room(), "the only one");
+    }
+
+    #[test]
+    fn who_was_put_off_once_more_makes_room() {
+        let (worker, _source) = worker(2);
+        worker.was_put_off(1, 1);
+        assert!(worker.makes_room());
+        worker.makes_room.set(false);
+        worker.was_put_off(1, 2);
+        assert!(!worker.makes_room());
+    }
+
+    #[test]
+    fn who_was_put_off_where_processors_are_free_or_nobody_knows_stays() {
+        for processors in [0, 3] {
+            let (worker, _source) = worker(processors);
+            worker.was_put_off(1, 1);
+            assert!(!worker.scheduler.crowd.is_limited() && !worker.makes_room.get());
+        }
+    }
+}
