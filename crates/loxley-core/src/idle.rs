@@ -515,10 +515,109 @@ mod tests {
     }
 
     #[test]
+    fn a_station_beyond_the_word_is_never_left() {
+        let idle = Idle::new(100);
+        assert_eq!(idle.park(63, RELIES, false).how, How::Left);
+        assert_eq!(idle.park(64, RELIES, false).how, How::Poll);
+        assert!(idle.left().eq([63]));
+    }
+
+    #[test]
+    fn who_has_no_sources_leaves_no_poller() {
+        let idle = Idle::new(3);
+        let relies = Wish {
+            sources: false,
+            relies: true,
+        };
+        assert_eq!(park(&idle, 0, true).how, How::Poll);
+        let bed = idle.park(1, relies, false);
+        assert!(bed.how == How::Futex && !bed.relies && !bed.last);
+        assert!(idle.left().is_empty());
+        assert_eq!(idle.announce(), Announce::Wake(1));
+    }
+
+    #[test]
+    fn a_keeper_that_comes_back_leaves_what_another_keeps_alone() {
+        let idle = Idle::new(4);
+        let first = idle.park(0, RELIES, false);
+        let keeper = park(&idle, 1, false);
+        assert!(keeper.keeps.eq([0]));
+        let _ = idle.park(2, RELIES, false);
+        let second = park(&idle, 3, false);
+        assert!(second.keeps.eq([2]), "0 is kept already");
+        let _ = idle.unpark_self(3, second, false);
+        assert!(idle.unattended().eq([2]));
+        assert!(idle.left().eq([0, 2]));
+        let _ = idle.unpark_self(0, first, false);
+        assert!(idle.left().eq([2]));
+    }
+
+    #[test]
+    fn who_parks_or_gives_up_is_no_longer_counted_as_searching() {
+        let idle = Idle::new(4);
+        assert!(idle.start_searching() && idle.start_searching());
+        assert_eq!(idle.counts(), (0, 2));
+        idle.give_up_searching();
+        assert_eq!(idle.counts(), (0, 1));
+        let bed = idle.park(0, Wish::default(), true);
+        assert_eq!(idle.counts(), (1, 0));
+        assert_eq!(idle.unpark_self(0, bed, true), Unparked::Searching);
+        assert_eq!(idle.counts(), (0, 1));
+    }
+
+    #[test]
+    fn only_the_last_searcher_announces() {
+        let idle = Idle::new(4);
+        assert!(idle.start_searching() && idle.start_searching());
+        let _ = park(&idle, 3, false);
+        assert_eq!(idle.stop_searching(), Announce::Nobody);
+        assert_eq!(idle.stop_searching(), Announce::Wake(3));
+    }
+
+    #[test]
+    #[should_panic(expected = "nobody was searching")]
+    #[cfg(debug_assertions)]
+    fn who_does_not_search_cannot_stop() {
+        let _ = Idle::new(1).stop_searching();
+    }
+
+    #[test]
+    fn anybody_is_called_although_others_search() {
+        let idle = parked_pool([How::Futex; 3]);
+        assert_eq!(idle.announce(), Announce::Wake(2));
+        assert_eq!(idle.call_anybody(), Some(1));
+        assert_eq!(idle.call_anybody(), Some(0));
+        assert_eq!(idle.call_anybody(), None);
+        assert_eq!(idle.counts(), (0, 3));
+    }
+
+    #[test]
+    fn all_are_parked_when_the_last_one_is() {
+        let idle = Idle::new(2);
+        assert!(!park(&idle, 0, false).last && !idle.all_parked());
+        assert!(park(&idle, 1, false).last && idle.all_parked());
+        assert_eq!(idle.announce(), Announce::Wake(1));
+        assert!(!idle.all_parked());
+    }
+
+    #[test]
     fn a_closed_pool_tells_every_announcer() {
         let idle = parked_pool([How::Futex; 3]);
+        assert!(!idle.is_closed());
         idle.close();
+        assert!(idle.is_closed() && idle.all_parked());
         assert_eq!(idle.announce(), Announce::Closed);
         assert_eq!(idle.counts(), (3, 0));
+    }
+
+    #[test]
+    fn the_account_can_be_read() {
+        let idle = parked_pool([How::Futex; 3]);
+        assert_eq!(idle.announce(), Announce::Wake(2));
+        idle.close();
+        assert_eq!(
+            format!("{idle:?}"),
+            "Idle { stations: 3, parked: 2, searching: 1, closed: true, .. }"
+        );
     }
 }

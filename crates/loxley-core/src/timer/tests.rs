@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -197,6 +198,56 @@ fn who_shares_waits_for_others_just_after_a_firing_and_no_exact_one_does() {
 }
 
 #[test]
+fn sharing_ends_exactly_a_share_after_a_firing() {
+    let timers = Arc::new(Timers::new(Clock::manual(0)));
+    let _first = waiting(0, &timers, 100);
+    assert_eq!(expire(&timers, 100), [0]);
+    let last = waiting(1, &timers, sharing(99 + SHARE));
+    assert_eq!(timers.next_deadline(), 99 + 2 * SHARE);
+    drop(last);
+    let _exact = waiting(2, &timers, sharing(100 + SHARE));
+    assert_eq!(timers.next_deadline(), 100 + SHARE);
+}
+
+#[test]
+fn an_expiry_that_fires_nothing_makes_nobody_wait_for_others() {
+    let mut wheel = Wheel::new(0);
+    let mut link = Box::pin(Link::new());
+    assert_eq!(wheel.expire(10, &mut WakeList::new()), 0);
+    assert_eq!(wheel.insert(link.as_mut(), sharing(20)), Ok(true));
+    assert_eq!(wheel.next(), 20);
+    assert!(wheel.remove(link.as_mut()));
+}
+
+#[test]
+fn who_shares_a_wake_that_is_due_already_moves_nothing() {
+    let mut wheel = Wheel::new(0);
+    let [mut fired, mut exact, mut shares] = [(); 3].map(|()| Box::pin(Link::new()));
+    assert_eq!(wheel.insert(fired.as_mut(), Deadline::exact(0)), Ok(true));
+    assert_eq!(wheel.expire(0, &mut WakeList::new()), 1);
+    let next = Deadline::exact(200 + SHARE);
+    assert_eq!(wheel.insert(exact.as_mut(), next), Ok(true));
+    assert_eq!(wheel.insert(shares.as_mut(), sharing(200)), Ok(false));
+    assert_eq!(wheel.next(), 200 + SHARE);
+    assert!(wheel.remove(exact.as_mut()) && wheel.remove(shares.as_mut()));
+}
+
+#[test]
+fn who_waits_for_others_is_met_by_an_exact_one_in_the_tick_of_its_wake() {
+    let timers = Arc::new(Timers::new(Clock::manual(0)));
+    let _first = waiting(0, &timers, 0);
+    assert_eq!(expire(&timers, 0), [0]);
+    let tick = SHARE / BUCKET * BUCKET;
+    let _shares = waiting(1, &timers, sharing(100));
+    let _exact = waiting(2, &timers, tick + 10);
+    let earliest = waiting(3, &timers, 5_000);
+    assert!(tick + 10 < 100 + SHARE && 100 + SHARE < tick + BUCKET);
+    drop(earliest);
+    assert_eq!(timers.next_deadline(), tick + 10);
+    assert_eq!(expire(&timers, tick + 10), [1, 2]);
+}
+
+#[test]
 fn equal_deadlines_keep_their_order_whether_they_share_or_not() {
     let timers = Arc::new(Timers::new(Clock::manual(0)));
     let _first = waiting(0, &timers, 1);
@@ -291,6 +342,7 @@ fn absurd_deadlines_never_come_and_wake_nobody() {
     entries.push(waiting(1, &timers, END_OF_TIME - 1));
     assert_eq!(timers.next_deadline(), END_OF_TIME - 1);
     assert_eq!(expire(&timers, u64::MAX), [1]);
+    assert_eq!(timers.next_deadline(), NEVER);
     assert_eq!(expire(&timers, u64::MAX), []);
     drop(entries);
     assert!(idle(&timers));
@@ -380,6 +432,38 @@ fn a_reset_moves_a_waiting_timer_with_its_waker_to_the_callers_wheel() {
     assert_eq!(home.next_deadline(), NEVER);
     assert!(poll(&mut entry, 0, &home, 400).is_pending());
     assert_eq!(expire(&home, 400), [0]);
+}
+
+#[test]
+fn an_entry_that_ends_leaves_its_wheel_and_wakes_who_waits() {
+    let timers = Arc::new(Timers::new(Clock::manual(0)));
+    let mut entry = waiting(4, &timers, 100);
+    entry.as_mut().end();
+    assert_eq!(LOG.take(), [4]);
+    assert_eq!(timers.next_deadline(), NEVER);
+    assert!(!entry.has_fired());
+    entry.as_mut().end();
+    assert_eq!(LOG.take(), [], "nobody waits any more");
+    drop(entry);
+    assert!(idle(&timers));
+}
+
+#[cfg(feature = "test-util")]
+#[test]
+fn an_entry_is_idle_until_it_is_polled_and_after_a_reset() {
+    let timers = Arc::new(Timers::new(Clock::manual(0)));
+    let here = Some(Here {
+        timers: &timers,
+        own: true,
+    });
+    let mut entry = Box::pin(Entry::new(timers.clone()));
+    assert!(entry.is_idle());
+    assert!(poll(&mut entry, 0, &timers, 5).is_pending());
+    assert!(!entry.is_idle(), "it is in a wheel");
+    assert_eq!(expire(&timers, 5), [0]);
+    assert!(!entry.is_idle(), "it has fired");
+    entry.as_mut().reset(here, 9);
+    assert!(entry.is_idle());
 }
 
 #[test]
@@ -558,6 +642,48 @@ fn dropping_a_wheel_with_everything_in_it_is_the_last_entrys_work() {
     assert!(weak.upgrade().is_some());
     drop(entries);
     assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn a_wheel_that_goes_closes_what_is_left_in_it() {
+    let mut wheel = Wheel::new(0);
+    let mut link = Box::pin(Link::new());
+    assert_eq!(wheel.insert(link.as_mut(), Deadline::exact(5)), Ok(true));
+    drop(wheel);
+    assert_eq!(link.state(), wheel::State::Closed);
+}
+
+#[test]
+fn a_link_that_is_dropped_in_a_list_ends_the_process() {
+    const CHILD: &str = "LOXLEY_TEST_DROPPED_IN_A_LIST";
+    if std::env::var_os(CHILD).is_some() {
+        let mut wheel = Wheel::new(0);
+        let mut link = Box::pin(Link::new());
+        assert_eq!(wheel.insert(link.as_mut(), Deadline::exact(5)), Ok(true));
+        drop(link);
+        mem::forget(wheel); // what it points at is gone
+        return;
+    }
+    let name = "timer::tests::a_link_that_is_dropped_in_a_list_ends_the_process";
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    assert!(!child.status.success(), "{child:?}");
+}
+
+#[test]
+fn what_became_of_timers_can_be_read() {
+    let timers = Arc::new(Timers::new(Clock::manual(0)));
+    let mut entry = waiting(0, &timers, 7);
+    assert_eq!(format!("{timers:?}"), "Timers { next: 7, fired: 0, .. }");
+    assert_eq!(format!("{entry:?}"), "Entry(Linked)");
+    assert_eq!(expire(&timers, 7), [0]);
+    assert_eq!(format!("{entry:?}"), "Entry(Fired)");
+    entry.as_mut().end();
+    assert_eq!(format!("{entry:?}"), "Entry(Idle)");
+    assert!(Closed.to_string().contains("shut down"));
 }
 
 /// xorshift: small, seeded, good enough.
