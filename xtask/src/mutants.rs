@@ -51,6 +51,10 @@ edition = "2024"
 
 [workspace]
 
+[features]
+default = ["test-util"]
+test-util = []
+
 [lib]
 doctest = false
 
