@@ -2,11 +2,12 @@
 //!
 //! Built as `cargo fuzz` builds them, with the same unstable flags on the stable compiler, so that nothing has to be
 //! installed; `RUSTFLAGS="--cfg loxley_fuzz" cargo fuzz run TARGET` does the same. New inputs are gathered below `fuzz/target`;
-//! those that reach something new are merged into `fuzz/corpus` at the end. How many inputs were run is written to
-//! `docs/proof/fuzz.txt`. An input that finds something is left in `fuzz/artifacts`.
+//! those that reach something new are merged into `fuzz/corpus` at the end. How many inputs were run is added to the line
+//! `TARGET, libFuzzer` of `docs/proof/fuzz.txt`. An input that finds something is left in `fuzz/artifacts`.
 //!
 //! `replay`, a gate, needs no fuzzer: it gives each target all that was kept, and random bytes.
-//! `LOXLEY_FUZZ_INPUTS=N LOXLEY_TEST_SEED=S cargo xtask replay --bless` goes on for longer and adds to the record.
+//! `LOXLEY_FUZZ_INPUTS=N LOXLEY_TEST_SEED=S cargo xtask replay --bless` goes on for longer and adds to the line
+//! `TARGET, random bytes`: the two kinds of inputs are worth differently.
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,6 +28,11 @@ pub(crate) const RECORD: Record = Record {
     path: "docs/proof/fuzz.txt",
     head: "Inputs that each fuzz target was given without finding anything; `cargo xtask fuzz` and `replay --bless` add to them.",
 };
+
+/// Inputs that `replay` draws.
+const RANDOM: &str = "random bytes";
+/// Inputs that grow from those that reached something new.
+const GUIDED: &str = "libFuzzer";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq)]
@@ -73,7 +79,7 @@ pub(crate) fn gate(options: &Options) -> Outcome {
         return Err(format!("nothing was given to the target {missing}"));
     }
     for (name, executions) in counts.iter().filter(|_| options.bless) {
-        add(name, *executions)?;
+        add(name, RANDOM, *executions)?;
     }
     let executions: u64 = counts.iter().map(|(_, count)| count).sum();
     Ok(Verdict::Passed(format!(
@@ -92,11 +98,12 @@ fn replayed(said: &str) -> Vec<(String, u64)> {
     said.lines().filter_map(line).collect()
 }
 
-/// Adds to the record of a target.
-fn add(name: &str, executions: u64) -> Result<u64, String> {
-    let so_far = RECORD.lines().get(name).and_then(|line| count(line));
+/// Adds to the record of a target, under the kind of its inputs.
+fn add(name: &str, kind: &str, executions: u64) -> Result<u64, String> {
+    let name = format!("{name}, {kind}");
+    let so_far = RECORD.lines().get(&name).and_then(|line| count(line));
     let total = so_far.unwrap_or(0) + executions;
-    RECORD.enter(name, &format!("{total} inputs"))?;
+    RECORD.enter(&name, &format!("{total} inputs"))?;
     Ok(total)
 }
 
@@ -133,7 +140,7 @@ fn run_all(plan: &Plan) -> Result<(), String> {
             };
             let executions = target.run(plan.seconds)?;
             target.merge()?;
-            let total = add(name, executions)?;
+            let total = add(name, GUIDED, executions)?;
             println!("{name}: {executions} inputs, {total} in all");
         }
     }

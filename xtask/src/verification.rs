@@ -282,7 +282,11 @@ const RECORDS: [(&str, &str, &str); 2] = [
         "cargo xtask sanitize",
         "docs/proof/sanitize.txt",
     ),
-    ("fuzz", "cargo xtask replay --bless", "docs/proof/fuzz.txt"),
+    (
+        "fuzz",
+        "cargo xtask fuzz`, `cargo xtask replay --bless",
+        "docs/proof/fuzz.txt",
+    ),
 ];
 
 /// Numbered rows of the tables of a page, and those that say why they have no test.
