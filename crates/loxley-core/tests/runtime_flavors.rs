@@ -203,6 +203,7 @@ fn a_worker_knows_its_number_and_others_have_none() {
     watched(|| {
         assert_eq!(worker_index(), None);
         let current = Builder::new_current_thread().build().unwrap();
+        assert_eq!(current.block_on(async { worker_index() }), Some(0));
         let (root, task) = current.block_on(async {
             let task = spawn(async { worker_index() }).await.unwrap();
             (worker_index(), task)
