@@ -4,6 +4,10 @@
 //! spawned and when it goes: completed, aborted, panicked, or dropped at shutdown. Whoever waits is woken by somebody
 //! who certainly comes, so a lost wake hangs the program, and the watchdog says so.
 //!
+//! A program is not shrunk when it fails: its threads draw while they run, so that a shorter one is another one.
+//! `LOXLEY_TEST_SEED`, which is printed, draws the same again, although threads may meet elsewhere; `task_programs.rs` is what
+//! repeats exactly and shrinks.
+//!
 //! The short form runs with the other tests. Ten million operations, with debug assertions:
 //!
 //! ```text
