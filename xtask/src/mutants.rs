@@ -26,6 +26,8 @@ use crate::{scratch, source};
 const RECORD: &str = "docs/proof/mutants.txt";
 /// Of the mutants that compile, out of a hundred.
 const LEAST_CAUGHT: usize = 95;
+/// Seconds after which tests hang; each mutant that does costs so much.
+const HUNG: &str = "20";
 /// Executions after which a model has seen enough of a mutant.
 const MOST: &str = "20000";
 
@@ -274,8 +276,9 @@ impl Module {
 
     fn cargo_mutants(&self, path: &str) -> Command {
         let mut command = cargo(&["mutants", "--colors=never", "--file", path]);
-        // What an operator makes of a mutant may be unused. A busy moment of the machine is not a hang.
-        command.args(["--cap-lints=true", "--minimum-test-timeout", "60"]);
+        // What an operator makes of a mutant may be unused. A busy moment of the machine is not a hang: the tests take
+        // less than a second.
+        command.args(["--cap-lints=true", "--minimum-test-timeout", HUNG]);
         command
     }
 }
