@@ -252,7 +252,10 @@ impl Module {
             .env("LOXLEY_TEST_SHORT", "1")
             // Each caught mutant panics, and finding the lines takes longer than the tests.
             .env("RUST_BACKTRACE", "0")
-            .args(["--", "--", &format!("{}::tests", self.tests)]);
+            .args(["--", "--", &format!("{}::tests", self.tests)])
+            // The first failure decides, although a test beside it waits for what will never come.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .args(["-Zunstable-options", "--fail-fast", "--test-threads=4"]);
         command
     }
 
