@@ -271,7 +271,9 @@ impl Module {
             .env("CARGO_INCREMENTAL", "1")
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-        command.args(["--test-package", "loom-tests", "--profile", "release"]);
+        // Without a package it looks into the default members alone.
+        command.args(["--package", "loxley-core", "--test-package", "loom-tests"]);
+        command.args(["--profile", "release"]);
         command.args(["--features", "loom", "--", "--test", "models", "--"]);
         command.args(self.models.iter().map(|model| format!("{model}::")));
         command
@@ -312,6 +314,8 @@ struct Seen {
     unviable: BTreeSet<String>,
     /// In the last run alone.
     hung: BTreeSet<String>,
+    /// In the last run alone.
+    survived: BTreeSet<String>,
 }
 
 impl Seen {
@@ -342,8 +346,9 @@ impl Seen {
             .status()
             .map_err(|error| format!("cannot start cargo-mutants: {error}"))?;
         self.gather()?;
-        match status.code() {
-            Some(0 | 2 | 3) => Ok(()),
+        match (status.code(), self.passed_over(&names)) {
+            (Some(0 | 2 | 3), None) => Ok(()),
+            (Some(0 | 2 | 3), Some(name)) => Err(format!("cargo-mutants has not made {name}")),
             _ => Err(format!("cargo-mutants ended with {status}")),
         }
     }
@@ -357,6 +362,7 @@ impl Seen {
         };
         (self.caught, self.unviable) = (known("caught"), known("unviable"));
         self.hung = names(&self.directory.join("mutants.out/timeout.txt"));
+        self.survived = names(&self.directory.join("mutants.out/missed.txt"));
         for (kind, names) in [("caught", &self.caught), ("unviable", &self.unviable)] {
             let path = self.directory.join(format!("{kind}.txt"));
             let text: String = names.iter().map(|name| format!("{name}\n")).collect();
@@ -371,6 +377,13 @@ impl Seen {
         let is_open =
             |name: &&String| !self.caught.contains(*name) && !self.unviable.contains(*name);
         all.iter().filter(is_open).cloned().collect()
+    }
+
+    /// One of those asked of which the run says nothing: it would count as one that nothing notices.
+    fn passed_over<'a>(&self, asked: &'a BTreeSet<String>) -> Option<&'a String> {
+        let seen = [&self.caught, &self.unviable, &self.hung, &self.survived];
+        let is_seen = |name: &String| seen.iter().any(|names| names.contains(name));
+        asked.iter().find(|name| !is_seen(name))
     }
 
     /// Those that nothing has noticed.
@@ -599,10 +612,13 @@ mod tests {
             caught: set(&["a"]),
             unviable: set(&["b"]),
             hung: set(&["c"]),
+            survived: set(&["d"]),
         };
         let all = set(&["a", "b", "c", "d"]);
         assert_eq!(seen.open_of(&all), set(&["c", "d"]));
         assert_eq!(seen.missed_of(&all), set(&["d"]));
+        assert_eq!(seen.passed_over(&all), None);
+        assert_eq!(seen.passed_over(&set(&["d", "e"])), Some(&"e".to_owned()));
     }
 
     #[test]
