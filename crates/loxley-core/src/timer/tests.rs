@@ -234,17 +234,22 @@ fn who_shares_a_wake_that_is_due_already_moves_nothing() {
 
 #[test]
 fn who_waits_for_others_is_met_by_an_exact_one_in_the_tick_of_its_wake() {
-    let timers = Arc::new(Timers::new(Clock::manual(0)));
-    let _first = waiting(0, &timers, 0);
-    assert_eq!(expire(&timers, 0), [0]);
-    let tick = SHARE / BUCKET * BUCKET;
-    let _shares = waiting(1, &timers, sharing(100));
-    let _exact = waiting(2, &timers, tick + 10);
-    let earliest = waiting(3, &timers, 5_000);
-    assert!(tick + 10 < 100 + SHARE && 100 + SHARE < tick + BUCKET);
-    drop(earliest);
-    assert_eq!(timers.next_deadline(), tick + 10);
-    assert_eq!(expire(&timers, tick + 10), [1, 2]);
+    // The second wake comes when the low digits have just begun anew.
+    for start in [0, (1 << 48) - SHARE - 60] {
+        let timers = Arc::new(Timers::new(Clock::manual(start)));
+        let _first = waiting(0, &timers, start);
+        assert_eq!(expire(&timers, start), [0]);
+        let wake = start + 100 + SHARE;
+        let exact = wake / BUCKET * BUCKET + 10;
+        assert!(exact < wake);
+        let _entries = [
+            waiting(1, &timers, sharing(start + 100)),
+            waiting(2, &timers, exact),
+        ];
+        drop(waiting(3, &timers, start + 5_000));
+        assert_eq!(timers.next_deadline(), exact, "from {start}");
+        assert_eq!(expire(&timers, exact), [1, 2]);
+    }
 }
 
 #[test]
