@@ -124,10 +124,17 @@ fn plan(args: &[String]) -> Result<Plan, String> {
     if gates.is_empty() {
         return Ok(Plan::Help);
     }
-    let blessable = [["unsafe"], ["counts"], ["api"], ["loom"], ["replay"]];
+    let blessable = [
+        ["unsafe"],
+        ["counts"],
+        ["api"],
+        ["loom"],
+        ["replay"],
+        ["leaks"],
+    ];
     if options.bless && !blessable.iter().any(|gate| gates == gate) {
         return Err(
-            "--bless belongs to one gate alone, `unsafe`, `counts`, `api`, `loom` or `replay`"
+            "--bless belongs to one gate alone, `unsafe`, `counts`, `api`, `loom`, `replay` or `leaks`"
                 .into(),
         );
     }
@@ -160,7 +167,7 @@ fn usage() -> String {
          fuzz [--seconds N] [TARGET]...\n                 the targets of fuzz/, each for N seconds (60)\n  \
          verification   writes docs/verification.md out of what all the others have left\n",
     );
-    text.push_str("\n  --skip GATE    leave that one out\n  --bless        (unsafe, counts, api, loom, replay) write the list, the record or the page instead of comparing\n  --long         (loom) the large models too, with three preemptions; hours\n");
+    text.push_str("\n  --skip GATE    leave that one out\n  --bless        (unsafe, counts, api, loom, replay, leaks) write the list, the record or the page instead of comparing\n  --long         (loom) the large models too, with three preemptions; hours\n");
     text
 }
 

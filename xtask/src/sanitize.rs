@@ -22,9 +22,9 @@ const STRESS: &str = "80000";
 /// Seconds until a test counts as hung.
 const LIMIT: &str = "1800";
 
-const RECORD: Record = Record {
+pub(crate) const RECORD: Record = Record {
     path: "docs/proof/sanitize.txt",
-    head: "What the sanitizers found in the tests of the core; `cargo xtask sanitize` writes this file.",
+    head: "What the sanitizers found in the tests of the core, and valgrind in a start and stop; `cargo xtask sanitize` and `leaks --bless` write this file.",
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

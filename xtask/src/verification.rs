@@ -279,7 +279,7 @@ fn page() -> Result<String, String> {
 const RECORDS: [(&str, &str, &str); 2] = [
     (
         "sanitizer",
-        "cargo xtask sanitize",
+        "cargo xtask sanitize`, `cargo xtask leaks --bless",
         "docs/proof/sanitize.txt",
     ),
     (
