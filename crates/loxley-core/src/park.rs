@@ -107,7 +107,9 @@ impl Park {
             How::Left => PARKED_LEFT,
             How::Poll => PARKED_POLL,
         };
-        // Acquire: pairs with the Release of the swap in `unpark`.
+        // Acquire: pairs with the Release of the swap in `unpark`; `finish` would acquire the same, for this swap continues
+        // the release sequence. Release: for who reads in `unpark` what the sleeper wrote, which nobody does: what the two
+        // say to each other goes by the fences. So loom finds nothing amiss without either.
         if self.word.swap(word, Ordering::AcqRel) == NOTIFIED {
             self.finish();
             return Prepared::Notified;
@@ -138,13 +140,15 @@ impl Park {
     /// K5: ends the sleep; true if a wake ended it.
     pub fn finish(&self) -> bool {
         self.until.store(0, Ordering::Relaxed);
-        // Acquire: pairs with the Release in `unpark`, whose writes the woken thread must see.
+        // Acquire: pairs with the Release in `unpark`, whose writes the woken thread must see. Release: as in `prepare`,
+        // and loom finds nothing amiss without it.
         self.word.swap(RUNNING, Ordering::AcqRel) == NOTIFIED
     }
 
     /// U3: ends the sleep, or leaves a token that the next one consumes. True if somebody slept.
     pub fn unpark(&self) -> bool {
-        // Release: pairs with the Acquire of `prepare` and `finish`.
+        // Release: pairs with the Acquire of `prepare` and `finish`. Acquire: as in `prepare`; of two wakes in a row the
+        // second continues the first one's release sequence without it, so that loom finds nothing amiss.
         match self.word.swap(NOTIFIED, Ordering::AcqRel) {
             PARKED_FUTEX | PARKED_LEFT => {
                 // The sleeper checks the word under this lock: passing through it means that the

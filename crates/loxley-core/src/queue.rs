@@ -138,7 +138,9 @@ impl<T: SlotItem> Public<T> {
         if !self.stealer.is_empty() {
             return true;
         }
-        // Q4. Acquire pairs with the Release of Q2: if the owner's swap came first, its push is visible now.
+        // Q4. Acquire pairs with the Release of Q2: if the owner's swap came first, its push is visible now. Release: for the
+        // owner who finds EMPTY; what it must see is the count of the parked, which the fences of A2 and I2 order
+        // (idle.rs), so that loom finds nothing amiss without it.
         self.hint.swap(EMPTY, Ordering::AcqRel);
         if self.stealer.is_empty() {
             return false;
@@ -178,7 +180,8 @@ impl<T: SlotItem> Local<T> {
         }
         self.length.set(self.length.get() + 1);
         self.deque.push(task);
-        // Q2. Release publishes the push to Q4's Acquire.
+        // Q2. Release publishes the push to Q4's Acquire. Acquire: pairs with Q4's Release; as there, loom finds nothing
+        // amiss without it.
         if public.hint.swap(ANY, Ordering::AcqRel) == EMPTY {
             Push::Announce
         } else {
@@ -222,7 +225,7 @@ impl<T: SlotItem> Local<T> {
 
     /// Makes a batch that came from elsewhere known; true if it must be announced.
     pub fn publish(&self, public: &Public<T>) -> bool {
-        // Q2 for a whole batch.
+        // Q2 for a whole batch, as in `push`. No model comes here: with loom a deque holds two tasks, and a batch is one.
         public.hint.swap(ANY, Ordering::AcqRel) == EMPTY
     }
 

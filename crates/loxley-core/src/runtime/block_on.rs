@@ -45,7 +45,8 @@ impl Wake for Root {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Release: pairs with the Acquire in `take`.
+        // Release: pairs with the Acquire in `take`. No model comes here, for loom's worlds have no root; what the flag
+        // publishes the swap in `Park::unpark` publishes, too, and models look at that.
         if !self.raised.swap(true, Ordering::AcqRel) {
             self.park.unpark();
             if let Some(station) = &self.station {
@@ -68,7 +69,8 @@ impl Root {
     }
 
     fn take(&self) -> bool {
-        // Acquire: pairs with the Release in `wake_by_ref`. Looking first spares the locked instruction.
+        // Acquire: pairs with the Release in `wake_by_ref`; as there, loom does not see it. Looking first spares the locked
+        // instruction.
         self.is_raised() && self.raised.swap(false, Ordering::AcqRel)
     }
 

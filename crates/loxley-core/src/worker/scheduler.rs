@@ -399,7 +399,10 @@ impl Scheduler {
     /// the task, it cannot be left to them: then it is for whoever drains just now, or for a thread of its own.
     #[cold]
     fn pushed_late(&self) {
-        fence(Ordering::SeqCst); // pairs with the fence in `end`: it finds the task, or we see that it was there
+        // Pairs with the fence in `end`: it finds the task, or we see that it was there. The fence of A2 (idle.rs) stands
+        // between the push and this look as well, so that loom finds nothing amiss without this one; it is for who comes
+        // here without an announcement.
+        fence(Ordering::SeqCst);
         let left_alone = self.ended.load(Ordering::Relaxed) || self.is_blocked_in_place();
         if !left_alone || !self.claims_drain() {
             return;
