@@ -11,8 +11,8 @@
 //!   meanwhile. If as many workers are awake as there are processors, one fewer may be so for [`RESPITE`]: for twice that if
 //!   a respite has just passed, and so on.
 //! - K2 the one that was put off *makes room*, if those awake may be relied on: it takes in no more events, and when it has no
-//!   tasks left, it sleeps and leaves its poller (J1 in `idle.rs`). Tasks in the queues of others are left to them, and I3 does
-//!   not look there.
+//!   tasks left, it sleeps and leaves its poller (J1 in `idle.rs`). So does everybody who has no tasks left while more than
+//!   may be so are awake. Tasks in the queues of others are left to them, and I3 does not look there.
 //! - K3 as long as there is a respite, nobody is called for work that takes less than [`WORTH`] to do: a time slice is longer.
 //!   Who was called and finds something calls no other in turn (S2): those who pushed meanwhile are awake.
 //! - K4 hints that say "worth a look" are then announced by nobody (Q2 in `queue.rs`), so whoever is awake sees at its looks
@@ -42,7 +42,7 @@ const MOST: u32 = 8;
 /// A preemption so soon after a respite says that it was too short, in nanoseconds.
 const SOON: u64 = 2 * RESPITE;
 /// Work that takes longer is worth another worker, in nanoseconds.
-const WORTH: u64 = 1_000_000;
+const WORTH: u64 = 2_000_000;
 
 /// How many workers may be awake. Relaxed throughout: advice, and nobody's work depends on it.
 #[derive(Debug, Default)]
@@ -140,14 +140,21 @@ impl Worker {
 
     /// K2: true if it is to sleep rather than to look for more.
     pub(super) fn makes_room(&self) -> bool {
-        self.makes_room.get() && {
-            let scheduler = &self.scheduler;
-            let room = scheduler.awake() > 1
-                && scheduler.crowd.is_limited()
-                && scheduler.may_rely_on_the_awake();
-            self.makes_room.set(room);
-            room
+        let was_put_off = self.makes_room.get();
+        let crowd = &self.scheduler.crowd;
+        if !was_put_off && !crowd.is_limited() {
+            return false;
         }
+        let awake = self.scheduler.awake();
+        let room = awake > 1
+            && (if was_put_off {
+                crowd.is_limited()
+            } else {
+                crowd.is_full(awake - 1)
+            })
+            && self.scheduler.may_rely_on_the_awake();
+        self.makes_room.set(was_put_off && room);
+        room
     }
 }
 
@@ -247,6 +254,17 @@ mod tests {
     }
 
     #[test]
+    fn while_too_many_are_awake_everybody_without_tasks_makes_room() {
+        let (worker, _source) = worker(2);
+        assert!(!worker.makes_room());
+        worker.scheduler.crowd.put_off(1, 2);
+        assert!(worker.makes_room());
+        assert_eq!(polls_at_a_look(&worker), 1, "who was not put off looks on");
+        worker.scheduler.crowd.put_off(1, 3);
+        assert!(!worker.makes_room(), "two may be awake");
+    }
+
+    #[test]
     fn nobody_makes_room_who_is_the_only_one_awake_or_in_no_respite() {
         let (worker, _source) = worker(2);
         worker.makes_room.set(true);
@@ -264,7 +282,7 @@ mod tests {
         assert!(worker.makes_room());
         worker.makes_room.set(false);
         worker.was_put_off(1, 2);
-        assert!(!worker.makes_room());
+        assert!(!worker.makes_room.get());
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Worker {
         }
         self.set_slow(self.pace.mean_poll() > QUICK);
         self.shuffle_pace();
-        let makes_room = self.makes_room();
+        let makes_room = self.makes_room.get() && self.makes_room();
         if !makes_room {
             if self.has_station() {
                 self.poll_station(&self.station, now);

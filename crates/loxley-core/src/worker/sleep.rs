@@ -71,7 +71,8 @@ impl Worker {
         self.count_work(self.pace.pause(now));
         self.set_slow(false);
         let was_searching = self.set_searching(false);
-        let makes_room = self.makes_room.take();
+        let makes_room = self.makes_room();
+        self.makes_room.set(false);
         let wish = Wish {
             sources: station.registrations() > 0,
             relies: self.scheduler.may_rely_on_the_awake(),
