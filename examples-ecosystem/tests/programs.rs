@@ -61,7 +61,7 @@ fn hyper_util_tells_the_versions_apart() {
 
 #[test]
 fn tokio_rustls_echoes() {
-    proven(env!("CARGO_BIN_EXE_tls_echo"));
+    ten_laws(&proven(env!("CARGO_BIN_EXE_tls_echo")), "tls: ");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn reqwest_fetches_by_the_laws() {
 
 #[test]
 fn tonic_streams() {
-    proven(env!("CARGO_BIN_EXE_grpc"));
+    ten_laws(&proven(env!("CARGO_BIN_EXE_grpc")), "grpc: ");
 }
 
 #[test]

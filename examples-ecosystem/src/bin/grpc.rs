@@ -136,7 +136,7 @@ async fn main() -> Outcome {
     assert!(soon("the end", sums.next()).await.is_none());
     drop((sums, client));
     soon("the server's end", server).await??;
-    println!("graceful shutdown: an open stream went on to its end");
+    println!("grpc: a server that is told to stop lets an open stream go on to its end");
 
     proof();
     Ok(())
@@ -157,6 +157,7 @@ async fn unary(client: GuildClient<Channel>) -> Outcome {
         let (value, square) = call??;
         assert_eq!(square, value * value);
     }
+    println!("grpc: 500 calls at once on one connection have each their own answer");
     let mut client = client;
     let refused = soon("the refusal", client.square(Number { value: -3 }))
         .await
@@ -165,6 +166,7 @@ async fn unary(client: GuildClient<Channel>) -> Outcome {
         (refused.code(), refused.message()),
         (Code::InvalidArgument, "-3 is negative")
     );
+    println!("grpc: a refusal comes with its code and its words");
     let mut request = Request::new(Number { value: 0 });
     request.set_timeout(Duration::from_millis(50));
     let late = soon("the deadline", client.square(request))
@@ -174,12 +176,13 @@ async fn unary(client: GuildClient<Channel>) -> Outcome {
         matches!(late.code(), Code::DeadlineExceeded | Code::Cancelled),
         "{late:?}"
     );
+    println!("grpc: a call that is never answered ends at its deadline");
     let mut request = Request::new(Number { value: 12 });
     request.metadata_mut().insert("word", "arrow".parse()?);
     let answer = soon("the answer", client.square(request)).await?;
     let word = answer.metadata().get("word").ok_or("no word")?;
     assert_eq!((word.to_str()?, answer.get_ref().value), ("arrow", 144));
-    println!("unary: 500 calls at once on one connection, a refusal, a deadline, metadata");
+    println!("grpc: a word in the metadata comes back with the answer");
     Ok(())
 }
 
@@ -194,7 +197,7 @@ async fn a_panic_ends_its_call_alone(mut client: GuildClient<Channel>) -> Outcom
     assert!(soon("the end of the call", panics).await.is_err());
     sender.send(Number { value: 2 }).await?;
     assert_eq!(soon("a sum", sums.next()).await.ok_or("ended")??.value, 3);
-    println!("a handler's panic ends its call alone");
+    println!("grpc: a handler's panic ends its call alone");
     Ok(())
 }
 
@@ -210,6 +213,7 @@ async fn streams(mut client: GuildClient<Channel>) -> Outcome {
     )
     .await?;
     assert_eq!(numbers, (0..1_000).collect::<Vec<_>>());
+    println!("grpc: a server's stream comes whole and in order");
     let numbers = tokio_stream::iter(1..=1_000).map(|value| Number { value });
     assert_eq!(
         soon("the sum", client.sum(numbers))
@@ -218,6 +222,7 @@ async fn streams(mut client: GuildClient<Channel>) -> Outcome {
             .value,
         500_500
     );
+    println!("grpc: a client's stream is read to its end before the answer");
     let numbers = tokio_stream::iter(1..=100).map(|value| Number { value });
     let mut sums = soon("the stream", client.running(numbers))
         .await?
@@ -228,7 +233,7 @@ async fn streams(mut client: GuildClient<Channel>) -> Outcome {
         assert_eq!(sum?.value, count * (count + 1) / 2);
     }
     assert_eq!(count, 100);
-    println!("streams: from the server, from the client, and both ways");
+    println!("grpc: where both stream, each number is answered by the sum so far");
     Ok(())
 }
 
@@ -248,8 +253,9 @@ async fn a_slow_reader_holds_the_server_back(
         let ahead = hall.sent.load(Ordering::SeqCst) - expected;
         assert!(ahead < 1_000_000, "the server is {ahead} numbers ahead");
     }
+    println!("grpc: a slow reader holds the server back");
     drop(numbers);
     soon("the drop of the server's stream", hall.left.notified()).await;
-    println!("a slow reader holds the server back, and one that leaves ends the stream");
+    println!("grpc: a reader that leaves ends the server's stream");
     Ok(())
 }
