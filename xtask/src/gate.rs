@@ -62,6 +62,11 @@ pub(crate) const GATES: &[Gate] = &[
         run: museum::gate,
     },
     Gate {
+        name: "numbers",
+        what: "the tables of times show what docs/measured/rivals.txt says",
+        run: crate::numbers::gate,
+    },
+    Gate {
         name: "tree",
         what: "no tokio below loxley-core, nor below loxley with default features",
         run: tree::gate,

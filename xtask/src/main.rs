@@ -29,6 +29,7 @@ mod moving;
 mod msrv;
 mod museum;
 mod mutants;
+mod numbers;
 mod orderings;
 mod paths;
 mod proof;
@@ -46,6 +47,11 @@ use std::env;
 use std::process::ExitCode;
 
 use gate::{GATES, Options};
+
+/// The gates that can write what they compare with.
+const BLESSABLE: [&str; 7] = [
+    "unsafe", "counts", "api", "loom", "replay", "leaks", "numbers",
+];
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -124,19 +130,11 @@ fn plan(args: &[String]) -> Result<Plan, String> {
     if gates.is_empty() {
         return Ok(Plan::Help);
     }
-    let blessable = [
-        ["unsafe"],
-        ["counts"],
-        ["api"],
-        ["loom"],
-        ["replay"],
-        ["leaks"],
-    ];
-    if options.bless && !blessable.iter().any(|gate| gates == gate) {
-        return Err(
-            "--bless belongs to one gate alone, `unsafe`, `counts`, `api`, `loom`, `replay` or `leaks`"
-                .into(),
-        );
+    if options.bless && !BLESSABLE.iter().any(|gate| gates == [*gate]) {
+        return Err(format!(
+            "--bless belongs to one gate alone: {}",
+            BLESSABLE.join(", ")
+        ));
     }
     if options.long && gates != ["loom"] {
         return Err("--long belongs to `loom` alone".into());
@@ -167,7 +165,10 @@ fn usage() -> String {
          fuzz [--seconds N] [TARGET]...\n                 the targets of fuzz/, each for N seconds (60)\n  \
          verification   writes docs/verification.md out of what all the others have left\n",
     );
-    text.push_str("\n  --skip GATE    leave that one out\n  --bless        (unsafe, counts, api, loom, replay, leaks) write the list, the record or the page instead of comparing\n  --long         (loom) the large models too, with three preemptions; hours\n");
+    text.push_str(&format!(
+        "\n  --skip GATE    leave that one out\n  --bless        ({}) write the list, the record or the page instead of comparing\n  --long         (loom) the large models too, with three preemptions; hours\n",
+        BLESSABLE.join(", ")
+    ));
     text
 }
 
