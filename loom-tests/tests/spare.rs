@@ -217,7 +217,7 @@ fn without_fence(file: &'static str, after: &'static str) -> Option<Twin> {
 
 #[test]
 fn twin_e4_a_block_without_its_fence() {
-    let twin = without_fence("worker/block.rs", "fn block_in_place(&self)");
+    let twin = without_fence("worker/block.rs", "fn block_in_place(&self");
     must_fail(twin, "deadlock", 2, || a_block_at_the_end());
 }
 
