@@ -278,7 +278,7 @@ impl<T: SlotItem> Injector<T> {
         self.0.is_empty()
     }
 
-    /// How many wait; for metrics.
+    /// How many wait, at some moment of the call.
     pub fn len(&self) -> usize {
         self.0.len()
     }

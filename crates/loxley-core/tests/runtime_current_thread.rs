@@ -5,6 +5,7 @@ mod gate;
 #[path = "support/watch.rs"]
 mod watch;
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -407,6 +408,33 @@ fn tasks_run_in_the_order_in_which_they_became_ready() {
         });
         let order = std::mem::take(&mut *order.lock().unwrap());
         assert_eq!(order, [0, 1, 2, 3, 4, 10, 11, 12, 13, 14]);
+    });
+}
+
+/// A root's first poll comes before its thread is the worker, so what it spawns then comes from outside, and not all at once.
+#[test]
+fn what_a_root_spawns_runs_behind_what_its_first_poll_has_spawned() {
+    watched(|| {
+        for first in [2, 3, 10, 30] {
+            let runtime = current_thread();
+            let order = Arc::new(Mutex::new(Vec::new()));
+            let push = |number| {
+                let order = order.clone();
+                spawn(async move { order.lock().unwrap().push(number) })
+            };
+            runtime.block_on(async {
+                let mut tasks: VecDeque<_> = (0..first).map(push).collect();
+                for number in first..2 * first {
+                    tasks.pop_front().unwrap().await.unwrap();
+                    tasks.push_back(push(number));
+                }
+                for task in tasks {
+                    task.await.unwrap();
+                }
+            });
+            let order = std::mem::take(&mut *order.lock().unwrap());
+            assert!(order.is_sorted(), "{order:?}");
+        }
     });
 }
 

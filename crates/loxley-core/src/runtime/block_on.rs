@@ -9,7 +9,7 @@
 //! - D3 a driver that leaves stands up first, and then wakes one of the list, who goes back to D1.
 //! - D4 a driver's root that has been woken goes behind the tasks that wait when that is seen, as a task would at the
 //!   tail. A step may end before they have run, for a look; a root that came in between would see less done than was
-//!   ready when it yielded.
+//!   ready when it yielded. Those in the injector count: what the root's first poll has spawned waits there.
 //! - D5 a root that is woken again while no task waits is polled, and the next step begins with a look at sockets and
 //!   timers: with nobody else there, that is whom it makes room for.
 //!
