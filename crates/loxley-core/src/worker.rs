@@ -55,6 +55,7 @@ mod calls;
 mod counters;
 mod crowd;
 mod histogram;
+mod host;
 mod keeper;
 mod look;
 mod pace;
@@ -135,6 +136,8 @@ pub struct Worker {
     station_index: usize,
     /// The station is not its own: it leaves when it loses it.
     stand_in: bool,
+    /// Its timers meet those of others: G2 in `host.rs`.
+    meets: bool,
     local: Local<Task>,
     pace: Pace,
     /// Units that each poll has.
@@ -215,6 +218,7 @@ impl Worker {
             station: scheduler.stations[station].clone(),
             station_index: station,
             stand_in: seat >= config.workers,
+            meets: scheduler.hosts.meet(),
             local,
             lifo_turns: Cell::new(0),
             mode: Cell::new(mode),

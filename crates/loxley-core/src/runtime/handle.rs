@@ -60,11 +60,13 @@ impl Inner {
         self.flavor == RuntimeFlavor::CurrentThread
     }
 
-    /// The station of this thread if it is a worker here, else one in turn.
+    /// The station of this thread if it is a worker here, or its host's; else one in turn.
     pub(super) fn station_here(&self) -> usize {
         with_any_current(|worker| match worker {
-            Some(worker) if worker.works_for(&self.scheduler) => worker.station_index(),
-            _ => self.scheduler.any_station(),
+            Some(worker) if worker.works_for(&self.scheduler) => {
+                self.scheduler.hosts.of(worker.station_index())
+            }
+            _ => self.scheduler.any_host(),
         })
     }
 

@@ -50,7 +50,8 @@ impl<T: AsFd + UnwindSafe> UnwindSafe for Source<T> {}
 impl<T: AsFd + RefUnwindSafe> RefUnwindSafe for Source<T> {}
 
 impl<T: AsFd> Source<T> {
-    /// Binds `io` to this worker's poller; outside a worker, to each worker's in turn.
+    /// Binds `io` to this worker's poller; outside a worker, to each worker's in turn. If there are more workers than
+    /// processors, only so many of their pollers are used.
     ///
     /// # Errors
     ///

@@ -121,7 +121,7 @@ impl Sleep {
             return this.entry.end();
         }
         with_any_current(|worker| {
-            let here = here(worker, this.entry.home());
+            let here = here(worker, this.entry.home(), *this.fire_at);
             this.entry.reset(here, *this.fire_at);
         });
     }
@@ -196,14 +196,11 @@ fn timers_outside() -> Arc<Timers> {
     }
 }
 
-/// The wheel of the worker that this thread is, if it belongs to the runtime of `home`.
+/// The wheel that the worker that this thread is has for a timer, if it belongs to the runtime of `home`.
 #[inline]
-fn here<'a>(worker: Option<&'a Worker>, home: &Timers) -> Option<Here<'a>> {
+fn here<'a>(worker: Option<&'a Worker>, home: &Timers, deadline: Deadline) -> Option<Here<'a>> {
     let worker = worker.filter(|worker| worker.timers().clock().is(home.clock()))?;
-    Some(Here {
-        timers: worker.timers(),
-        own: worker.is_tenant(),
-    })
+    Some(worker.wheel_for(deadline))
 }
 
 impl Future for Sleep {
@@ -224,7 +221,7 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         let fired = with_any_current(|worker| {
-            let here = here(worker, this.entry.home());
+            let here = here(worker, this.entry.home(), *this.fire_at);
             this.entry.poll(cx, here, *this.fire_at)
         });
         let fired = ready!(fired);

@@ -9,6 +9,7 @@ use super::attend::{self, Measures, TaskHooks, Times};
 use super::calls::Calls;
 use super::counters::Counters;
 use super::crowd::Crowd;
+use super::host::Hosts;
 use super::pace::{self, Pace};
 use super::station::Station;
 use super::watch::{StuckMask, Watch};
@@ -107,6 +108,8 @@ pub struct Scheduler {
     /// The seats whose threads are stuck.
     pub stuck: StuckMask,
     pub stations: Box<[Arc<Station>]>,
+    /// Which of them have sockets and timers.
+    pub hosts: Hosts,
     /// Made when first used; thieves look at the first `seats_used` of them.
     seats: Box<[OnceLock<Arc<Seat>>]>,
     seats_used: AtomicUsize,
@@ -117,7 +120,7 @@ pub struct Scheduler {
     on_panic: OnceLock<PanicHook>,
     /// What traced polls have found, while somebody makes a dump.
     pub traces: Mutex<Option<HashMap<Id, Vec<Leaf>>>>,
-    next_station: AtomicUsize,
+    next_host: AtomicUsize,
     /// Threads in `block_in_place`.
     pub(super) in_place: AtomicUsize,
     /// Whether calls for work pay.
@@ -171,6 +174,7 @@ impl Scheduler {
             injector: Injector::new(),
             alarm: Alarm::new(),
             stuck: StuckMask::default(),
+            hosts: Hosts::new(&config, stations.len()),
             stations: stations.into_iter().map(Arc::new).collect(),
             seats: seats.collect(),
             seats_used: AtomicUsize::new(0),
@@ -180,7 +184,7 @@ impl Scheduler {
             stand_ins: OnceLock::new(),
             on_panic: OnceLock::new(),
             traces: Mutex::new(None),
-            next_station: AtomicUsize::new(0),
+            next_host: AtomicUsize::new(0),
             in_place: AtomicUsize::new(0),
             calls: Calls::default(),
             crowd: Crowd::default(),
@@ -306,20 +310,22 @@ impl Scheduler {
     }
 
     /// A station for a socket or timer of somebody who has none, in turn.
-    pub fn any_station(&self) -> usize {
-        self.next_station.fetch_add(1, Ordering::Relaxed) % self.stations.len()
+    pub fn any_host(&self) -> usize {
+        self.next_host.fetch_add(1, Ordering::Relaxed) % self.hosts.count()
     }
 
-    /// The station with the fewest sources: where a new connection goes.
+    /// The host with the fewest sources: where a new connection goes. Another station if the pollers of all hosts have failed.
     ///
     /// Stealing does not spread connections: a woken task runs where its socket is registered before any thief
     /// sees it (tokio #683, zio #581). So they are spread when they come.
     pub fn least_registered(&self) -> usize {
-        let count = self.stations.len();
-        let start = self.any_station();
+        let (count, hosts) = (self.stations.len(), self.hosts.count());
+        let start = self.any_host();
         let sources = |&index: &usize| {
             let poller = self.stations[index].poller.as_ref();
-            poller.map_or(0, |poller| poller.sources())
+            // Less than F2 in `poller.rs` says of one that has failed.
+            let more = if index < hosts { 0 } else { usize::MAX / 4 };
+            poller.map_or(0, |poller| poller.sources()) + more
         };
         let in_turn = (0..count).map(|offset| (start + offset) % count);
         in_turn.min_by_key(sources).unwrap_or(0)
