@@ -107,6 +107,8 @@ const SHUFFLES: u8 = 8;
 const SEARCHING: u8 = 16;
 /// Somebody wants to hear of polls, or the injector has a pace of its own.
 const ATTENDED: u8 = 32;
+/// Its timers meet those of others: G2 in `host.rs`.
+const MEETS: u8 = 64;
 
 /// What a step did.
 #[must_use]
@@ -136,8 +138,6 @@ pub struct Worker {
     station_index: usize,
     /// The station is not its own: it leaves when it loses it.
     stand_in: bool,
-    /// Its timers meet those of others: G2 in `host.rs`.
-    meets: bool,
     local: Local<Task>,
     pace: Pace,
     /// Units that each poll has.
@@ -208,7 +208,8 @@ impl Worker {
             .injector_interval
             .map(|polls| Pace::new(Some(polls), false));
         let attended = injector_pace.is_some() || scheduler.is_attended();
-        let mode = config.mode() | if attended { ATTENDED } else { 0 };
+        let meets = if scheduler.hosts.meet() { MEETS } else { 0 };
+        let mode = config.mode() | meets | if attended { ATTENDED } else { 0 };
         Self {
             pace: config.pace(),
             injector_pace,
@@ -218,7 +219,6 @@ impl Worker {
             station: scheduler.stations[station].clone(),
             station_index: station,
             stand_in: seat >= config.workers,
-            meets: scheduler.hosts.meet(),
             local,
             lifo_turns: Cell::new(0),
             mode: Cell::new(mode),

@@ -21,7 +21,7 @@
 //!
 //! Checked by the tests below and `tests/worker_pollers.rs`.
 
-use super::{Config, Worker};
+use super::{BLOCKED, Config, MEETS, Worker};
 use crate::primitive::CachePadded;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::timer::{Deadline, Here};
@@ -69,38 +69,40 @@ impl Worker {
     /// The wheel for a timer that is set now.
     #[inline]
     pub fn wheel_for(&self, deadline: Deadline) -> Here<'_> {
-        if self.meets && deadline.shares {
-            return self.meet(deadline.at);
+        // One question for two: with neither, the wheel is the own one and nobody is to be told.
+        if self.mode.get() & (MEETS | BLOCKED) != 0 {
+            return self.unusual_wheel_for(deadline);
         }
-        self.own_wheel()
-    }
-
-    #[inline]
-    fn own_wheel(&self) -> Here<'_> {
         Here {
             timers: self.timers(),
-            own: self.is_tenant(),
+            own: self.station.is_tenant(self.seat_index),
         }
     }
 
-    /// G2.
-    #[inline(never)]
-    fn meet(&self, deadline: u64) -> Here<'_> {
+    #[cold]
+    fn unusual_wheel_for(&self, deadline: Deadline) -> Here<'_> {
+        let met = self.mode.get() & MEETS != 0 && deadline.shares;
+        let met = met.then(|| self.meet(deadline.at)).flatten();
+        met.unwrap_or_else(|| Here {
+            timers: self.timers(),
+            own: self.is_tenant(),
+        })
+    }
+
+    /// G2: the wheel of another worker, if it is to go there.
+    fn meet(&self, deadline: u64) -> Option<Here<'_>> {
         let meetings = &self.scheduler.hosts.meetings;
         let meeting = &meetings[self.station_index % meetings.len()];
         let station = meeting.load(Ordering::Relaxed);
         if station == self.station_index {
-            return self.own_wheel();
+            return None;
         }
         let timers = &self.scheduler.stations[station].timers;
         let next = timers.next_deadline();
-        if next <= deadline {
-            return Here { timers, own: false };
-        }
-        if next - deadline > LITTLE {
+        if next > deadline && next - deadline > LITTLE {
             meeting.store(self.station_index, Ordering::Relaxed);
         }
-        self.own_wheel()
+        (next <= deadline).then_some(Here { timers, own: false })
     }
 }
 
