@@ -260,15 +260,13 @@ fn ping_pong(stop: &Arc<AtomicBool>) -> [JoinHandle<()>; 2] {
         let (stop, wakers) = (stop.clone(), wakers.clone());
         spawn(poll_fn(move |cx| {
             *wakers[me].lock().unwrap() = Some(cx.waker().clone());
+            // Before the other one is woken: whoever ends has then woken who did not see the end.
+            let stop = stop.load(Ordering::Relaxed);
             let other = wakers[1 - me].lock().unwrap().take();
             if let Some(other) = other {
                 other.wake();
             }
-            if stop.load(Ordering::Relaxed) {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
+            if stop { Poll::Ready(()) } else { Poll::Pending }
         }))
     })
 }
