@@ -160,8 +160,8 @@ pub struct Worker {
     turn: Cell<usize>,
     /// The last events came several at once, or right after those before.
     brisk: Cell<bool>,
-    /// It was put off, and sleeps as soon as it has no tasks: K2 in `crowd.rs`.
-    makes_room: Cell<bool>,
+    /// It was put off, and until then it sleeps as soon as it has no tasks, or 0: K2 in `crowd.rs`.
+    makes_room_until: Cell<u64>,
     /// Its last look was in a respite.
     crowded: Cell<bool>,
     /// How often it had been put off when it asked last.
@@ -230,7 +230,7 @@ impl Worker {
             visit: Visit::default(),
             turn: Cell::new(0),
             brisk: Cell::new(false),
-            makes_room: Cell::new(false),
+            makes_room_until: Cell::new(0),
             crowded: Cell::new(false),
             put_off: Cell::new(0),
             random: Random::new(random::derive(seed, 0)),

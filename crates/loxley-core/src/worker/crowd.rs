@@ -41,6 +41,8 @@ const RESPITE: u64 = 10_000_000;
 const MOST: u32 = 8;
 /// A preemption so soon after a respite says that it was too short, in nanoseconds.
 const SOON: u64 = 2 * RESPITE;
+/// Who has tasks for longer than this does not make room, in nanoseconds.
+const RUN_DRY: u64 = 1_000_000;
 /// Work that takes longer is worth another worker, in nanoseconds.
 const WORTH: u64 = 2_000_000;
 
@@ -116,7 +118,8 @@ impl Worker {
         let processors = scheduler.config.processors;
         if scheduler.config.patient && (1..=awake).contains(&processors) {
             scheduler.crowd.put_off(now, awake);
-            self.makes_room.set(awake > 1);
+            self.makes_room_until
+                .set(if awake > 1 { now + RUN_DRY } else { 0 });
         }
     }
 
@@ -138,9 +141,18 @@ impl Worker {
             && crowd.can_wait(self.local.length(), self.pace.mean_poll())
     }
 
+    /// K2: true if it takes in no events at this look.
+    pub(super) fn runs_dry(&self, now: u64) -> bool {
+        let until = self.makes_room_until.get();
+        if now >= until {
+            self.makes_room_until.set(0);
+        }
+        now < until && self.makes_room()
+    }
+
     /// K2: true if it is to sleep rather than to look for more.
     pub(super) fn makes_room(&self) -> bool {
-        let was_put_off = self.makes_room.get();
+        let was_put_off = self.makes_room_until.get() != 0;
         let crowd = &self.scheduler.crowd;
         if !was_put_off && !crowd.is_limited() {
             return false;
@@ -153,7 +165,9 @@ impl Worker {
                 crowd.is_full(awake - 1)
             })
             && self.scheduler.may_rely_on_the_awake();
-        self.makes_room.set(was_put_off && room);
+        if !room {
+            self.makes_room_until.set(0);
+        }
         room
     }
 }
@@ -162,10 +176,12 @@ impl Worker {
 mod tests {
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
+    use std::time::Duration;
 
     use super::*;
     use crate::clock::Clock;
     use crate::idle::Wish;
+    use crate::park::NEVER;
     use crate::poller::{Poller, Registration};
     use crate::primitive::Arc;
     use crate::timer::Timers;
@@ -248,9 +264,21 @@ mod tests {
     fn who_makes_room_takes_in_no_more_events() {
         let (worker, _source) = worker(2);
         assert_eq!(polls_at_a_look(&worker), 1);
-        worker.scheduler.crowd.put_off(1, 2);
-        worker.makes_room.set(true);
+        worker.was_put_off(1, 1);
         assert_eq!(polls_at_a_look(&worker), 0);
+    }
+
+    /// Of two that were put off and always had tasks, neither took in events for seconds.
+    #[test]
+    fn who_does_not_run_dry_takes_in_events_as_ever() {
+        let (worker, _source) = worker(2);
+        let clock = &worker.scheduler.clock;
+        worker.was_put_off(1, clock.now());
+        clock.advance(Duration::from_nanos(RUN_DRY - 1));
+        assert_eq!(polls_at_a_look(&worker), 0);
+        clock.advance(Duration::from_nanos(1));
+        assert!(worker.scheduler.crowd.is_limited());
+        assert_eq!(polls_at_a_look(&worker), 1);
     }
 
     #[test]
@@ -267,11 +295,11 @@ mod tests {
     #[test]
     fn nobody_makes_room_who_is_the_only_one_awake_or_in_no_respite() {
         let (worker, _source) = worker(2);
-        worker.makes_room.set(true);
+        worker.makes_room_until.set(NEVER);
         assert!(!worker.makes_room(), "no respite");
         worker.scheduler.crowd.put_off(1, 2);
         let _ = worker.scheduler.idle.park(1, Wish::default(), false);
-        worker.makes_room.set(true);
+        worker.makes_room_until.set(NEVER);
         assert!(!worker.makes_room(), "the only one");
     }
 
@@ -280,9 +308,9 @@ mod tests {
         let (worker, _source) = worker(2);
         worker.was_put_off(1, 1);
         assert!(worker.makes_room());
-        worker.makes_room.set(false);
+        worker.makes_room_until.set(0);
         worker.was_put_off(1, 2);
-        assert!(!worker.makes_room.get());
+        assert_eq!(worker.makes_room_until.get(), 0);
     }
 
     #[test]
@@ -290,7 +318,8 @@ mod tests {
         for processors in [0, 3] {
             let (worker, _source) = worker(processors);
             worker.was_put_off(1, 1);
-            assert!(!worker.scheduler.crowd.is_limited() && !worker.makes_room.get());
+            assert!(!worker.scheduler.crowd.is_limited());
+            assert_eq!(worker.makes_room_until.get(), 0);
         }
     }
 }

@@ -21,14 +21,14 @@ impl Worker {
         }
         self.set_slow(self.pace.mean_poll() > QUICK);
         self.shuffle_pace();
-        let makes_room = self.makes_room.get() && self.makes_room();
-        if !makes_room {
+        let runs_dry = self.runs_dry(now);
+        if !runs_dry {
             if self.has_station() {
                 self.poll_station(&self.station, now);
             }
             self.look_into_left();
         }
-        if self.scheduler.stuck.is_clear() && !makes_room {
+        if self.scheduler.stuck.is_clear() && !runs_dry {
             self.visit_a_peer(now);
         } else {
             self.relieve_stuck(now);

@@ -72,7 +72,7 @@ impl Worker {
         self.set_slow(false);
         let was_searching = self.set_searching(false);
         let makes_room = self.makes_room();
-        self.makes_room.set(false);
+        self.makes_room_until.set(0);
         let wish = Wish {
             sources: station.registrations() > 0,
             relies: self.scheduler.may_rely_on_the_awake(),
