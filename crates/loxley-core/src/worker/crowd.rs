@@ -11,8 +11,9 @@
 //!   meanwhile. If as many workers are awake as there are processors, one fewer may be so for [`RESPITE`]: for twice that if
 //!   a respite has just passed, and so on.
 //! - K2 the one that was put off *makes room*, if those awake may be relied on: it takes in no more events, and when it has no
-//!   tasks left, it sleeps and leaves its poller (J1 in `idle.rs`). So does everybody who has no tasks left while more than
-//!   may be so are awake. Tasks in the queues of others are left to them, and I3 does not look there.
+//!   tasks left, it sleeps and leaves its poller (J1 in `idle.rs`). If it still has some after [`RUN_DRY`], it stays, and takes
+//!   in events as ever, for nobody else does. Everybody who has no tasks left while more than may be so are awake makes room,
+//!   too. Tasks in the queues of others are left to them, and I3 does not look there.
 //! - K3 as long as there is a respite, nobody is called for work that takes less than [`WORTH`] to do: a time slice is longer.
 //!   Who was called and finds something calls no other in turn (S2): those who pushed meanwhile are awake.
 //! - K4 hints that say "worth a look" are then announced by nobody (Q2 in `queue.rs`), so whoever is awake sees at its looks
@@ -154,17 +155,12 @@ impl Worker {
     pub(super) fn makes_room(&self) -> bool {
         let was_put_off = self.makes_room_until.get() != 0;
         let crowd = &self.scheduler.crowd;
-        if !was_put_off && !crowd.is_limited() {
-            return false;
-        }
-        let awake = self.scheduler.awake();
-        let room = awake > 1
-            && (if was_put_off {
-                crowd.is_limited()
-            } else {
-                crowd.is_full(awake - 1)
-            })
-            && self.scheduler.may_rely_on_the_awake();
+        let room = crowd.is_limited() && {
+            let awake = self.scheduler.awake();
+            awake > 1
+                && (was_put_off || crowd.is_full(awake - 1))
+                && self.scheduler.may_rely_on_the_awake()
+        };
         if !room {
             self.makes_room_until.set(0);
         }
