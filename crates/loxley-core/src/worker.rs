@@ -473,12 +473,8 @@ impl Worker {
 
     /// How many tasks wait in this seat's queue and slot and in the injector, or a few more: thieves take without telling.
     pub fn waiting(&self) -> u64 {
-        let injector = &self.scheduler.injector;
-        let injected = match injector.is_empty() {
-            true => 0,
-            false => injector.len(),
-        };
-        (self.local.length() + injected) as u64 + u64::from(!self.seat.queue.slot.is_empty())
+        let queued = self.local.length() + self.scheduler.injector.len();
+        queued as u64 + u64::from(!self.seat.queue.slot.is_empty())
     }
 
     /// Brings the next look (W2) nearer by one poll, which was no task's.
