@@ -191,8 +191,9 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let home = scheduler.home_for(None);
-    let (task, handle) = home.spawn(next_id(), Location::caller(), future);
+    let id = next_id();
+    let home = scheduler.home_for(None, id);
+    let (task, handle) = home.spawn(id, Location::caller(), future);
     (task.ok(), handle)
 }
 

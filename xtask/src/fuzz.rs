@@ -128,6 +128,7 @@ fn run_all(plan: &Plan) -> Result<(), String> {
     }
     let host = host()?;
     let mut build = cargo(&["build", "--release", "--bins", "--target", &host]);
+    build.args(["--target-dir", "target"]);
     build.current_dir(root().join("fuzz"));
     build.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", FLAGS);
     run(build)?;

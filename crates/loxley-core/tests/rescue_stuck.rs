@@ -284,3 +284,45 @@ fn who_gets_stuck_just_after_it_was_relieved_is_relieved_again() {
         }
     }
 }
+
+#[test]
+fn a_second_worker_that_gets_stuck_is_noticed_although_events_keep_coming_for_the_first() {
+    let runtime = runtime(2);
+    let (near, far) = UnixStream::pair().unwrap();
+    far.set_nonblocking(true).unwrap();
+    let (send, receive) = mpsc::channel();
+    let (send_stuck, receive_stuck) = mpsc::channel();
+    let first = runtime.spawn(async move {
+        let reader = loxley_core::spawn(async move {
+            let far = Source::new(far).unwrap();
+            let mut bytes = [0; 64];
+            while far
+                .async_io(Interest::READABLE, |mut io| io.read(&mut bytes))
+                .await
+                .unwrap()
+                > 0
+            {}
+        });
+        for _ in 0..10 {
+            loxley_core::task::yield_now().await;
+        }
+        send_stuck.send(()).unwrap();
+        block(&receive);
+        reader.await.unwrap();
+    });
+    block(&receive_stuck);
+    let end = near.try_clone().unwrap();
+    let flood = std::thread::spawn(move || while (&near).write_all(b"x").is_ok() {});
+    let second = runtime.spawn(async move {
+        let (send_here, receive_here) = mpsc::channel();
+        loxley_core::spawn(async move {
+            send.send(()).unwrap();
+            send_here.send(()).unwrap();
+        });
+        block(&receive_here);
+    });
+    runtime.block_on(second).unwrap();
+    end.shutdown(std::net::Shutdown::Write).unwrap();
+    flood.join().unwrap();
+    runtime.block_on(first).unwrap();
+}

@@ -56,15 +56,14 @@ fn dump_of(runtime: &Runtime) -> Dump {
     dumper.join().unwrap()
 }
 
-/// Lets everything that can run do so until all tasks wait.
-fn settle(runtime: &Runtime, ids: &[Id]) {
+/// Lets everything that can run do so until all tasks wait, and gives the dump that says so: after it each of them is
+/// polled once more, and the next dump may come first.
+fn settle(runtime: &Runtime, ids: &[Id]) -> Dump {
     loop {
         let dump = dump_of(runtime);
-        if ids
-            .iter()
-            .all(|&id| of(&dump, id).state() == TaskState::Idle)
-        {
-            return;
+        let mut tasks = ids.iter().map(|&id| of(&dump, id));
+        if tasks.all(|task| task.state() == TaskState::Idle && task.trace().is_known()) {
+            return dump;
         }
     }
 }
@@ -97,12 +96,9 @@ fn a_dump_says_what_every_task_waits_for() {
                 .spawn_on(std::future::pending::<()>(), runtime.handle())
                 .unwrap();
             let ids = [sleeper, joins.id(), reads.id(), foreign.id()];
-            settle(&runtime, &ids);
-            let dump = dump_of(&runtime);
+            let dump = settle(&runtime, &ids);
             let resources = ids.map(|id| {
                 let task = of(&dump, id);
-                assert_eq!(task.state(), TaskState::Idle, "{dump}");
-                assert!(task.trace().is_known(), "{dump}");
                 assert_eq!(task.spawned_at().file(), file!());
                 let waits = task.trace().waits().iter();
                 waits.map(|wait| wait.resource()).collect::<Vec<_>>()
@@ -132,8 +128,7 @@ fn a_wait_tells_the_functions_that_lead_to_it() {
     watched(|| {
         let runtime = workers(1);
         let task = runtime.spawn(async { a_function_that_sleeps().await });
-        settle(&runtime, &[task.id()]);
-        let dump = dump_of(&runtime);
+        let dump = settle(&runtime, &[task.id()]);
         let waits = of(&dump, task.id()).trace().waits();
         let backtrace = waits[0].backtrace();
         let frames: Vec<&BacktraceFrame> = backtrace.frames().collect();
@@ -228,8 +223,7 @@ fn all_branches_of_a_task_are_told() {
             })
             .await;
         });
-        settle(&runtime, &[task.id()]);
-        let dump = dump_of(&runtime);
+        let dump = settle(&runtime, &[task.id()]);
         assert_eq!(of(&dump, task.id()).trace().waits().len(), 3, "{dump}");
     });
 }

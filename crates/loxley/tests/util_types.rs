@@ -203,6 +203,23 @@ fn a_polled_sender_sends_only_to_a_place_it_has() {
     );
 }
 
+/// They need not be `Send`, nor live as long as the program.
+#[test]
+fn what_a_polled_sender_does_without_waiting_asks_nothing_of_its_messages() {
+    fn all_of_it<T>(mut sender: PollSender<T>) {
+        assert!(!sender.clone().is_closed() && !sender.abort_send());
+        assert!(
+            sender
+                .get_ref()
+                .is_some_and(|sender| sender.capacity() == 1)
+        );
+        sender.close();
+        assert!(sender.is_closed());
+    }
+    let (sender, _receiver) = mpsc::channel::<u8>(1);
+    all_of_it(PollSender::new(sender));
+}
+
 #[test]
 fn a_place_that_is_reserved_outlives_the_close_of_its_sender() {
     let (sender, mut receiver) = mpsc::channel(1);

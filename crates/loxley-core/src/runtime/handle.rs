@@ -264,7 +264,7 @@ impl Scheduler {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (task, handle) = self.home_for(worker).spawn(id, spawned_at, future);
+        let (task, handle) = self.home_for(worker, id).spawn(id, spawned_at, future);
         if self.config.hooks.spawn.is_some() {
             let seen = match &task {
                 Ok(task) => task.task_ref(),

@@ -56,13 +56,12 @@ impl RuntimeMetrics {
 
     /// Tasks spawned since the start.
     pub fn spawned_tasks_count(&self) -> u64 {
-        let (outside, _) = self.handle.inner.scheduler.outside_counts();
-        outside + self.local_counts().0 + self.sum(|counters| counters.spawned.get())
+        self.handle.inner.scheduler.spawned() + self.local_counts().0
     }
 
     /// Tasks that gave an output, panicked or were cancelled since the start.
     pub fn completed_tasks_count(&self) -> u64 {
-        let (_, outside) = self.handle.inner.scheduler.outside_counts();
+        let outside = self.handle.inner.scheduler.completed_outside();
         outside + self.local_counts().1 + self.sum(|counters| counters.completed.get())
     }
 
@@ -74,7 +73,7 @@ impl RuntimeMetrics {
     /// Tasks spawned or woken by threads that are no workers of this runtime, since the start: they went through the
     /// injector.
     pub fn remote_schedule_count(&self) -> u64 {
-        self.handle.inner.scheduler.woken_outside()
+        self.handle.inner.scheduler.came_from_outside()
     }
 
     /// Polls in which a task had spent its budget and had to yield, since the start; a worker adds its own when it looks

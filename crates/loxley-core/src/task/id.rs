@@ -57,12 +57,12 @@ impl Id {
 impl Id {
     /// The number itself, never 0.
     #[inline]
-    pub(super) fn number(self) -> u64 {
+    pub(crate) fn number(self) -> u64 {
         self.0.get()
     }
 
     /// Which block it was drawn from.
-    pub(super) fn block(self) -> u64 {
+    pub(crate) fn block(self) -> u64 {
         self.number() / BLOCK
     }
 

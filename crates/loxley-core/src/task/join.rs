@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 use super::depth::end_within_depth;
 use super::raw::{Header, contain, header_of, release, site_of};
 use super::state::{AlreadyComplete, DropJoin, Wake};
+use super::waker::ThinWaker;
 use super::{Id, JoinError, name_of};
 use crate::budget;
 
@@ -244,7 +245,7 @@ fn register(header: NonNull<Header>, waker: &Waker) -> Result<(), AlreadyComplet
         .as_ref()
         .is_some_and(|stored| stored.will_wake(waker))
     {
-        let waker = waker.clone();
+        let waker = ThinWaker::new(waker.clone());
         // SAFETY: JOIN_WAKER is clear, so the field is ours alone.
         let replaced = field.with_mut(|stored| unsafe { (*stored).replace(waker) });
         drop(replaced);

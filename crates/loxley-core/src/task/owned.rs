@@ -114,6 +114,8 @@ struct List<S> {
     swept: Option<NonNull<Header>>,
     sites: Sites,
     closed: bool,
+    /// All that were ever entered.
+    entered: u64,
     /// Rule 2; `None` until [`Home::open`] and after the end.
     keep_alive: Option<Arc<S>>,
 }
@@ -132,6 +134,7 @@ impl<S: Schedule> Home<S> {
             swept: None,
             sites: Sites::new(),
             closed: false,
+            entered: 0,
             keep_alive: None,
         };
         // A `Weak` of an `Arc` being made points to where the value will be.
@@ -224,6 +227,7 @@ impl<S: Schedule> Home<S> {
         let site = list.sites.find(key, NonNull::from(self).cast());
         // SAFETY: by this function's own contract.
         unsafe { header.as_mut() }.site = site;
+        list.entered += 1;
         let closed = list.closed;
         push(
             if closed {
@@ -243,6 +247,11 @@ impl<S: Schedule> Home<S> {
         let List { live, swept, .. } = &mut *list;
         remove(live, swept, header);
         list.last_words()
+    }
+
+    /// How many tasks were spawned here.
+    pub fn entered(&self) -> u64 {
+        self.list.lock().entered
     }
 
     /// Every task that has not been swept, with a reference, for a dump.

@@ -70,8 +70,6 @@ pub struct Inner {
     pub slot_takes: Counter,
     /// Tasks that a full deque sent to the injector.
     pub spills: Counter,
-    /// Tasks spawned here.
-    pub spawned: Counter,
     /// Tasks that completed here.
     pub completed: Counter,
     /// Tasks taken out of the slots of stuck peers.

@@ -30,8 +30,13 @@ use crate::trace::Leaf;
 /// What the queues of a runtime hold.
 pub type Task = Notified<Scheduler>;
 
-/// Homes for tasks that are spawned from outside.
-const OUTSIDE_HOMES: usize = 4;
+/// Homes for tasks that are spawned from outside: a thread goes from one to the next of a group, so that it seldom meets
+/// a worker in which a task of its ends, and two threads are mostly in two groups.
+///
+/// With loom there is one: ids go on from execution to execution, and each must be like the one before.
+const OUTSIDE_GROUPS: usize = if cfg!(loxley_loom) { 1 } else { 2 };
+const GROUP: usize = if cfg!(loxley_loom) { 1 } else { 4 };
+const OUTSIDE_HOMES: usize = OUTSIDE_GROUPS * GROUP;
 
 /// A hook of the user's; its panics are caught.
 pub type Hook = Arc<dyn Fn() + Send + Sync>;
@@ -129,10 +134,9 @@ pub struct Scheduler {
     pub(super) crowd: Crowd,
     /// Workers that are awake and whose polls are slow.
     pub(super) slow: AtomicUsize,
-    /// Tasks spawned and completed by threads without a seat.
-    spawned_outside: AtomicUsize,
+    /// Tasks that ended with no worker.
     completed_outside: AtomicUsize,
-    /// Tasks spawned or woken by threads without a seat.
+    /// Wakes by threads without a seat.
     woken_outside: AtomicUsize,
     /// Roots of `block_on` so far.
     roots: AtomicUsize,
@@ -189,7 +193,6 @@ impl Scheduler {
             calls: Calls::default(),
             crowd: Crowd::default(),
             slow: AtomicUsize::new(0),
-            spawned_outside: AtomicUsize::new(0),
             completed_outside: AtomicUsize::new(0),
             woken_outside: AtomicUsize::new(0),
             roots: AtomicUsize::new(0),
@@ -253,31 +256,34 @@ impl Scheduler {
         self.homes.iter().map(|home| &**home)
     }
 
-    /// The list for a task that this worker spawns, or one for outsiders in turn. Counts the task.
+    /// The list for a task that this worker spawns, or one for outsiders. A thread draws ids in blocks, so it stays with a
+    /// group for a while.
     #[inline]
-    pub fn home_for(&self, worker: Option<&Worker>) -> &Home<Self> {
+    pub fn home_for(&self, worker: Option<&Worker>, id: Id) -> &Home<Self> {
         let home = match worker {
-            Some(worker) => {
-                worker.counters().spawned.add(1);
-                worker.station_index()
-            }
+            Some(worker) => worker.station_index(),
             None => {
-                let turn = self.spawned_outside.fetch_add(1, Ordering::Relaxed);
-                self.config.workers + turn % OUTSIDE_HOMES
+                let (group, turn) = (id.block() as usize, id.number() as usize);
+                self.config.workers + group % OUTSIDE_GROUPS * GROUP + turn % GROUP
             }
         };
         &self.homes[home]
     }
 
-    /// Tasks spawned and completed by threads without a seat.
-    pub fn outside_counts(&self) -> (u64, u64) {
-        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
-        (count(&self.spawned_outside), count(&self.completed_outside))
+    /// Tasks spawned.
+    pub fn spawned(&self) -> u64 {
+        self.homes().map(Home::entered).sum()
+    }
+
+    /// Tasks that ended with no worker.
+    pub fn completed_outside(&self) -> u64 {
+        self.completed_outside.load(Ordering::Relaxed) as u64
     }
 
     /// Tasks spawned or woken by threads without a seat.
-    pub fn woken_outside(&self) -> u64 {
-        self.woken_outside.load(Ordering::Relaxed) as u64
+    pub fn came_from_outside(&self) -> u64 {
+        let spawned = self.homes().skip(self.config.workers).map(Home::entered);
+        spawned.sum::<u64>() + self.woken_outside.load(Ordering::Relaxed) as u64
     }
 
     /// Says how stand-ins are started; the first call counts.
@@ -331,7 +337,7 @@ impl Scheduler {
         in_turn.min_by_key(sources).unwrap_or(0)
     }
 
-    /// A task was woken or spawned by this worker, or from outside.
+    /// A task was spawned, or is to be run, by this worker or by somebody outside.
     #[inline]
     pub fn schedule_by(&self, worker: Option<&Worker>, task: Task) {
         match worker {
@@ -341,7 +347,6 @@ impl Scheduler {
     }
 
     fn inject_from_outside(&self, task: Task) {
-        self.woken_outside.fetch_add(1, Ordering::Relaxed);
         if self.config.measures.stamps() {
             self.stamp(&task);
         }
@@ -486,7 +491,12 @@ impl Schedule for Scheduler {
 
     #[inline]
     fn schedule(&self, task: Task) {
-        with_current(self, |worker| self.schedule_by(worker, task))
+        with_current(self, |worker| {
+            if worker.is_none() {
+                self.woken_outside.fetch_add(1, Ordering::Relaxed);
+            }
+            self.schedule_by(worker, task);
+        });
     }
 
     fn cancelled(&self, task: &TaskMeta<'_>) {

@@ -152,9 +152,10 @@ mod tests {
     }
 
     fn push_many(worker: &Worker) {
-        let home = worker.scheduler.home_for(Some(worker));
         for _ in 0..40 {
-            let (task, _handle) = home.spawn(Id::next(), Location::caller(), async {});
+            let id = Id::next();
+            let home = worker.scheduler.home_for(Some(worker), id);
+            let (task, _handle) = home.spawn(id, Location::caller(), async {});
             worker.push(task.expect("it is open"));
         }
     }

@@ -295,8 +295,9 @@ mod tests {
     #[test]
     fn who_is_woken_for_a_task_is_slow_if_its_polls_were() {
         let worker = slow_worker();
-        let home = worker.scheduler.home_for(Some(&worker));
-        let (task, _handle) = home.spawn(Id::next(), Location::caller(), async {});
+        let id = Id::next();
+        let home = worker.scheduler.home_for(Some(&worker), id);
+        let (task, _handle) = home.spawn(id, Location::caller(), async {});
         worker.push(task.expect("it is open"));
         worker.after_sleep(WakeList::new(), false);
         assert_eq!(worker.scheduler.slow.load(Ordering::Relaxed), 1);
@@ -306,8 +307,9 @@ mod tests {
     fn who_makes_room_leaves_its_peers_their_tasks_unless_one_blocks() {
         let worker = slow_worker();
         let scheduler = &worker.scheduler;
-        let home = scheduler.home_for(None);
-        let (task, _handle) = home.spawn(Id::next(), Location::caller(), async {});
+        let id = Id::next();
+        let home = scheduler.home_for(None, id);
+        let (task, _handle) = home.spawn(id, Location::caller(), async {});
         worker.push(task.expect("it is open"));
         assert!(worker.must_not_sleep(&Bed::FUTEX, NEVER, false));
         assert!(!worker.must_not_sleep(&Bed::FUTEX, NEVER, true));
