@@ -25,13 +25,14 @@ use super::{Instant, Sleep, sleep_until};
 ///
 /// ```
 /// use std::future::poll_fn;
-/// use loxley::time::{DelayQueue, Duration};
+/// use loxley::time::{DelayQueue, Duration, Instant};
 ///
 /// # #[loxley::main(flavor = "current_thread")]
 /// # async fn main() {
+/// let now = Instant::now();
 /// let mut queue = DelayQueue::new();
-/// queue.insert("second", Duration::from_millis(2));
-/// queue.insert("first", Duration::from_millis(1));
+/// queue.insert_at("second", now + Duration::from_millis(2));
+/// queue.insert_at("first", now + Duration::from_millis(1));
 /// let never = queue.insert("never", Duration::from_secs(3600));
 /// queue.remove(&never);
 ///
