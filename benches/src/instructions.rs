@@ -10,7 +10,7 @@
 //!
 //! Loxley reads the clock to learn how many polls fill the time between two looks. Under callgrind they take fifty times as
 //! long, so it would look all the time, and how often would depend on the machine: one program read 85 to 142 instructions for
-//! a yield. So it is counted with that number fixed, see [`STEADY`].
+//! a yield. So it is counted with that number fixed (`STEADY`).
 //!
 //! Allocations are counted in the same way, by memcheck: it sees every call of malloc and its kin, in all threads, and the
 //! program is the one whose instructions were counted. An allocator of our own that counts would be in those figures.
