@@ -52,6 +52,7 @@
 mod attend;
 mod block;
 mod calls;
+mod company;
 mod counters;
 mod crowd;
 mod histogram;

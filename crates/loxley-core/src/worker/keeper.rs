@@ -6,6 +6,7 @@
 //! - It does so only where those awake may be relied on to look soon: a monitor notices if they do not, nobody is stuck or
 //!   blocks in place, and nobody's polls are *slow*: longer than [`pace::QUICK`](super::pace) on the average. Only who has a
 //!   task to poll is slow; who was called and finds nothing would call the caller in turn.
+//! - And it does so only if events find somebody awake, as `company.rs` counts them.
 //!
 //! # Rejected
 //!
@@ -73,6 +74,7 @@ impl Worker {
             for poller in self.scheduler.pollers(left) {
                 harvest(poller, &mut wakes);
             }
+            self.scheduler.company.came(wakes.len(), false);
             self.deliver(wakes);
         }
     }

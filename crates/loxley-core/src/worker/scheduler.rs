@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::attend::{self, Measures, TaskHooks, Times};
 use super::calls::Calls;
+use super::company::Company;
 use super::counters::Counters;
 use super::crowd::Crowd;
 use super::host::Hosts;
@@ -132,6 +133,8 @@ pub struct Scheduler {
     pub(super) calls: Calls,
     /// Whether there are more threads than processors.
     pub(super) crowd: Crowd,
+    /// Whether events find somebody awake.
+    pub(super) company: Company,
     /// Workers that are awake and whose polls are slow.
     pub(super) slow: AtomicUsize,
     /// Tasks that ended with no worker.
@@ -192,6 +195,7 @@ impl Scheduler {
             in_place: AtomicUsize::new(0),
             calls: Calls::default(),
             crowd: Crowd::default(),
+            company: Company::default(),
             slow: AtomicUsize::new(0),
             completed_outside: AtomicUsize::new(0),
             woken_outside: AtomicUsize::new(0),

@@ -51,6 +51,9 @@ impl Worker {
         self.seat.watch.set_resting(true);
         let mut wakes = self.wakes.take();
         let (bed, found) = self.publish_and_sleep(&mut wakes);
+        if bed.how == How::Poll && !wakes.is_empty() {
+            self.was_woken_by(wakes.len(), bed.keeps);
+        }
         // I4, and the end of every sleep. Before the station can be taken away: the list knows stations, not threads,
         // and the next tenant's sleep must not be mistaken for this one.
         let unparked = self
@@ -73,10 +76,7 @@ impl Worker {
         let was_searching = self.set_searching(false);
         let makes_room = self.makes_room();
         self.makes_room_until.set(0);
-        let wish = Wish {
-            sources: station.registrations() > 0,
-            relies: self.scheduler.may_rely_on_the_awake(),
-        };
+        let wish = self.wishes(makes_room);
         let bed = self
             .scheduler
             .idle
@@ -102,6 +102,15 @@ impl Worker {
         }
         station.park.finish();
         (bed, found)
+    }
+
+    /// J1: what it asks of its sleep.
+    pub(super) fn wishes(&self, makes_room: bool) -> Wish {
+        let together = makes_room || !self.scheduler.company.is_apart();
+        Wish {
+            sources: self.station.registrations() > 0,
+            relies: together && self.scheduler.may_rely_on_the_awake(),
+        }
     }
 
     /// I3: true if there is something to do after all.
