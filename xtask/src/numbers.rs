@@ -1,6 +1,6 @@
 //! `numbers`: the tables of times in the pages show what the benches have printed, and judge it by their bars.
 //!
-//! 1. The records are what `benches -- rivals` printed, never edited; rows of the later one take the place of the other's.
+//! 1. The records are what `benches -- rivals` printed, never edited; rows of a later one take the place of the others'.
 //! 2. A table of the pages whose heading begins with `row` and `figure` shows, in each line, that figure of that row of the
 //!    record. Its other columns are, by their heading: `bar`, which is the page's own; `ratio`, to whom the bar names (or
 //!    to tokio), with its interval; `verdict`; else the median of the runtime of that name.
@@ -18,7 +18,11 @@ use std::fs;
 use crate::command::{self, root};
 use crate::gate::{Options, Outcome, Verdict};
 
-const RECORDS: [&str; 2] = ["docs/measured/rivals.txt", "docs/measured/rivals-later.txt"];
+const RECORDS: [&str; 3] = [
+    "docs/measured/rivals.txt",
+    "docs/measured/rivals-later.txt",
+    "docs/measured/rivals-sockets.txt",
+];
 const PAGES: [&str; 2] = ["README.md", "docs/performance.md"];
 /// Fewer rounds decide nothing.
 const ENOUGH: usize = 15;
