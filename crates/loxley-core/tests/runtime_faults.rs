@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use census::{descriptors, threads_named};
@@ -140,24 +141,27 @@ fn a_refused_thread_is_an_error_that_names_the_worker() {
     in_a_child("a_refused_thread_is_an_error_that_names_the_worker", || {
         let base = descriptors();
         for refused in 0..WORKERS {
-            let (started, stopped) = (count(), count());
+            let [started, stopped] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
             let named = AtomicUsize::new(0);
+            let counts = |count: &Arc<AtomicUsize>| {
+                let count = count.clone();
+                move || {
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+            };
+            let seen = started.clone();
             let error = Builder::new_multi_thread()
                 .worker_threads(WORKERS)
                 .enable_all()
                 .rescue(false)
                 // Too large for the limit below.
                 .thread_stack_size(256 << 20)
-                .on_thread_start(|| {
-                    started.fetch_add(1, Ordering::SeqCst);
-                })
-                .on_thread_stop(|| {
-                    stopped.fetch_add(1, Ordering::SeqCst);
-                })
+                .on_thread_start(counts(&started))
+                .on_thread_stop(counts(&stopped))
                 .thread_name_fn(move || {
                     if named.fetch_add(1, Ordering::SeqCst) == refused {
                         // A thread that is starting needs memory, too.
-                        until(|| started.load(Ordering::SeqCst) == refused);
+                        until(|| seen.load(Ordering::SeqCst) == refused);
                         limit_memory(Some(64));
                     }
                     NAME.to_owned()
@@ -177,10 +181,6 @@ fn a_refused_thread_is_an_error_that_names_the_worker() {
             assert_eq!(descriptors(), base);
         }
     });
-}
-
-fn count() -> &'static AtomicUsize {
-    Box::leak(Box::new(AtomicUsize::new(0)))
 }
 
 /// More than any address space.

@@ -7,7 +7,7 @@ mod watch;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -119,6 +119,8 @@ fn a_panicking_hook_harms_nobody() {
 /// A runtime whose park or unpark hook does `what` each time it is called, with the runtime's own handle.
 struct Hooked {
     runtime: Runtime,
+    /// What the hooks have; taken from them at the end, for it would keep them and itself alive.
+    handle: Arc<Mutex<Option<Handle>>>,
     /// A worker that does not run is between its two hooks, or about to be.
     asleep: Arc<AtomicBool>,
     unpark: bool,
@@ -130,14 +132,15 @@ impl Hooked {
         unpark: bool,
         what: impl Fn(&Handle) + Send + Sync + 'static,
     ) -> Self {
-        let handle = Arc::new(OnceLock::<Handle>::new());
+        let handle = Arc::new(Mutex::new(None::<Handle>));
         let asleep = Arc::new(AtomicBool::new(false));
         let what = Arc::new(what);
         let hook = |parks: bool| {
             let (handle, asleep, what) = (handle.clone(), asleep.clone(), what.clone());
             move || {
-                if let Some(handle) = handle.get().filter(|_| parks != unpark) {
-                    what(handle);
+                let handle = handle.lock().unwrap().clone();
+                if let Some(handle) = handle.filter(|_| parks != unpark) {
+                    what(&handle);
                 }
                 asleep.store(parks, Ordering::SeqCst);
             }
@@ -146,9 +149,10 @@ impl Hooked {
             .on_thread_park(hook(true))
             .on_thread_unpark(hook(false));
         let runtime = builder.build().unwrap();
-        handle.set(runtime.handle().clone()).unwrap();
+        *handle.lock().unwrap() = Some(runtime.handle().clone());
         Self {
             runtime,
+            handle,
             asleep,
             unpark,
         }
@@ -172,6 +176,13 @@ impl Hooked {
             done.store(true, Ordering::SeqCst);
             output
         })
+    }
+}
+
+impl Drop for Hooked {
+    fn drop(&mut self) {
+        let handle = self.handle.lock().unwrap().take();
+        drop(handle);
     }
 }
 

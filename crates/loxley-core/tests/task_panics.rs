@@ -264,7 +264,7 @@ struct Bad {
 static BAD: RawWakerVTable = RawWakerVTable::new(bad_clone, bad_wake, bad_wake_by_ref, bad_drop);
 
 fn bad(data: *const ()) -> &'static Bad {
-    // SAFETY: the only data of this vtable is a leaked `Bad`.
+    // SAFETY: the only data of this vtable is a `Bad` in `KEPT`, which nothing leaves.
     unsafe { &*data.cast::<Bad>() }
 }
 
@@ -287,12 +287,16 @@ fn bad_drop(data: *const ()) {
     assert!(!bad(data).drop, "a waker's own panic");
 }
 
+/// Every `Bad` there ever was: wakers may outlive a test, and what is lost is none of these.
+static KEPT: Mutex<Vec<&'static Bad>> = Mutex::new(Vec::new());
+
 fn bad_waker(wake: bool, drop: bool) -> (&'static Bad, Waker) {
-    let bad = Box::leak(Box::new(Bad {
+    let bad: &Bad = Box::leak(Box::new(Bad {
         live: AtomicUsize::new(1),
         wake,
         drop,
     }));
+    KEPT.lock().unwrap().push(bad);
     let data = std::ptr::from_ref(bad).cast();
     // SAFETY: the functions of the vtable keep a waker's contract: they may panic, the data lives for ever.
     (bad, unsafe { Waker::from_raw(RawWaker::new(data, &BAD)) })
