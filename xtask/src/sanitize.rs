@@ -223,7 +223,7 @@ mod tests {
     const SUPPRESSED: [(&str, &[&str]); 2] = [
         (
             "xtask/sanitize/thread.supp",
-            &["race:alloc::sync::Arc*drop_slow"],
+            &["race:crossbeam_deque::deque::Stealer*steal"],
         ),
         (
             "xtask/sanitize/leak.supp",
