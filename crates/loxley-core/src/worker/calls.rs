@@ -6,7 +6,7 @@
 //!
 //! - C1 who was called while another one was awake notes when.
 //! - C2 who goes to sleep and leaves one awake at most, within [`WORTH`] after that, says that the call was *in vain*, the
-//!   first, second or third time in a row. Who sleeps later says that it was not, and who leaves several awake says nothing.
+//!   first, second or third time in a row. Any other sleep says that it was not.
 //! - C3 who has quick polls, and work to share after a call in vain, waits until [`PAUSE`], twice or four times that, has
 //!   passed since the last call, and looks at the clock as often as its patience would have been over (`pace.rs`).
 //!
@@ -16,8 +16,7 @@
 //! # Rejected
 //!
 //! Counting what the called one did: he may have taken the lock's turns over, and it is the caller who sleeps. Judging every
-//! sleep: where many are awake, the last one of a chain of calls finds nothing. Or to take its sleep for a sign that calls pay: then
-//! two players on four workers are parted every 40 µs, for the third one that is called soon sleeps. Waiting for a number of looks: a look comes after
+//! sleep: where many are awake, the last one of a chain of calls finds nothing. Waiting for a number of looks: a look comes after
 //! up to a thousand polls, however long they have become.
 //!
 //! Checked by the tests below.
@@ -48,9 +47,9 @@ impl Calls {
     /// C2.
     pub fn somebody_sleeps(&self, now: u64, awake: usize) {
         let before = self.pauses.load(Ordering::Relaxed);
-        let after = match self.since_last(now) < WORTH {
-            true if awake <= 1 => (2 * before).clamp(1, MOST),
-            true => before,
+        let in_vain = awake <= 1 && self.since_last(now) < WORTH;
+        let after = match in_vain {
+            true => (2 * before).clamp(1, MOST),
             false => 0,
         };
         if after != before {
@@ -108,16 +107,11 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_several_awake_says_nothing() {
+    fn who_leaves_several_awake_says_nothing_against_calls() {
         let calls = Calls::default();
-        calls.called(1_000_000);
-        calls.somebody_sleeps(1_000_001, 2);
+        in_vain(&calls, 1_000_000);
+        calls.called(2_000_000);
+        calls.somebody_sleeps(2_000_001, 2);
         assert!(calls.pay());
-        in_vain(&calls, 2_000_000);
-        calls.called(3_000_000);
-        calls.somebody_sleeps(3_000_001, 2);
-        assert!(!calls.pay());
-        calls.somebody_sleeps(3_000_000 + WORTH, 2);
-        assert!(calls.pay(), "it does if the call is long past");
     }
 }
