@@ -201,10 +201,8 @@ fn a_task_in_the_middle_of_a_poll_is_waited_for() {
                 started.send(()).unwrap();
                 resumed.recv().unwrap();
                 finished.fetch_add(1, Ordering::SeqCst);
-                // The shutdown may have closed the door and not yet have come to this task.
-                loop {
-                    yield_now().await;
-                }
+                yield_now().await;
+                finished.fetch_add(1, Ordering::SeqCst);
             })
         };
         has_started.recv().unwrap();
@@ -212,14 +210,17 @@ fn a_task_in_the_middle_of_a_poll_is_waited_for() {
         let dropper = thread::spawn(move || drop(runtime));
         // Closed already: the shutdown has begun, and waits.
         until(|| handle.spawn(pending::<()>()).is_finished());
+        // And this task is marked: the other worker has swept before it ended.
+        until(|| threads_named(NAME) == 1);
         assert!(!dropper.is_finished());
         resume.send(()).unwrap();
         dropper.join().unwrap();
-        assert_eq!(finished.load(Ordering::SeqCst), 1, "the poll ends");
-        assert!(
-            handle.block_on(task).unwrap_err().is_cancelled(),
-            "an await does not"
+        assert_eq!(
+            finished.load(Ordering::SeqCst),
+            1,
+            "the poll ends, the next await does not"
         );
+        assert!(handle.block_on(task).unwrap_err().is_cancelled());
     });
 }
 
