@@ -3,8 +3,8 @@
 //! 1. The benches count (`benches instructions --lines`, under valgrind): loxley alone, one worker.
 //! 2. On the record's set-up (rustc, glibc, processor) the figures are compared with the record.
 //! 3. On another one the recorded commit is built and counted again in the same run, and that is compared with.
-//! 4. What seems lost is counted again, up to twice, and the least figure stands, as in what it is compared with: on a busy
-//!    machine threads that stand in for one that the kernel has put off add to a row.
+//! 4. What seems lost is counted again, up to twice, and the least figure stands, as in what it is compared with: whatever
+//!    comes by the clock, in a program that runs fifty times slower, only adds.
 //! 5. `--bless` builds and counts the last commit, not the working tree, so that the record names what it shows.
 //!
 //! A row is lost when it needs more than 3 % above the record. The socket row is held to its allocations alone: how many

@@ -4,7 +4,8 @@
 //! an event comes: the keeper is woken for it as the owner would be, and needs two calls of the kernel, one to sleep in several
 //! pollers and one to ask the one that is ready.
 //!
-//! - N1 an event is *alone* if it is the only one that ended the sleep of the last who slept. Every other is in company.
+//! - N1 an event that wakes somebody is *alone* if it is the only one that ended the sleep of the last who slept. Every other
+//!   is in company.
 //! - N2 when more are alone than in company, by [`APART`], sleepers are *apart*: each stays in its own poller. Only who makes room
 //!   (K2 in `crowd.rs`) leaves it all the same.
 //! - N3 whoever sleeps as before, with its poller left to a keeper, is woken by that one at the next event that is alone.
@@ -12,8 +13,8 @@
 //!
 //! # Rejected
 //!
-//! Never to leave a poller: 0.28 to 0.32 sleeps per message or request of a busy service instead of 0.02, and a fifth less of
-//! them. Counting looks that found events and sleeps that events ended, however many: a busy service, whose last sleeper finds
+//! Never to leave a poller: 0.28 to 0.32 sleeps per message or request of a busy service instead of 0.02, and fewer of them, by
+//! a quarter and an eighth (`docs/performance.md`). Counting looks that found events and sleeps that events ended, however many: a busy service, whose last sleeper finds
 //! many each time it wakes, came out as apart.
 //!
 //! Checked by the tests below.
