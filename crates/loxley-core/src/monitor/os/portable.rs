@@ -19,15 +19,20 @@ struct State {
     ring_at: Option<Instant>,
     /// Somebody is watched: each round counts as an event, so that a worker is woken to look.
     watching: bool,
-    /// The monitor waits without a limit, so an alarm must wake it to be noticed.
-    unlimited: bool,
+    /// The monitor waits until then, so an alarm that is to ring earlier must wake it to be noticed; `None`: for ever.
+    waits_until: Option<Instant>,
+    /// It waits.
+    waits: bool,
 }
 
 impl Doors {
     pub fn ring_in(&self, period: u64) {
         let mut state = self.state.lock();
         state.ring_at = (period > 0).then(|| Instant::now() + Duration::from_nanos(period));
-        if state.unlimited && state.ring_at.is_some() {
+        let earlier = state
+            .ring_at
+            .is_some_and(|at| state.waits_until.is_none_or(|until| at < until));
+        if state.waits && earlier {
             self.changed.notify_one();
         }
     }
@@ -61,12 +66,32 @@ impl Doors {
                 };
             }
             let next = [end, state.ring_at].into_iter().flatten().min();
-            state.unlimited = next.is_none();
+            (state.waits, state.waits_until) = (true, next);
             match next {
                 None => self.changed.wait(&mut state),
                 Some(at) => drop(self.changed.wait_for(&mut state, at - now)),
             }
-            state.unlimited = false;
+            state.waits = false;
         }
+    }
+}
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_that_is_set_to_an_earlier_time_rings_then() {
+        const HOUR: u64 = 3_600_000_000_000;
+        let doors = Doors::default();
+        doors.ring_in(HOUR);
+        std::thread::scope(|scope| {
+            let monitor = scope.spawn(|| doors.wait(None));
+            while !doors.state.lock().waits {
+                std::thread::yield_now();
+            }
+            doors.ring_in(1);
+            assert_eq!(monitor.join().unwrap(), Wake::Ring);
+        });
     }
 }
