@@ -12,8 +12,9 @@
 //! # Protocol
 //!
 //! - V1 the alarm rings. Nobody is active: wait for the next ring. Else sample.
-//! - V2 [`CONVICT`] later sample again. All moved: ring again later, at most [`SLOWEST`] apart. Else those who have not
-//!   moved [`CONFIRM`] later either are stuck, unless they are preempted (`preempted.rs`): rounds, until there are none.
+//! - V2 [`CONVICT`] later sample again. All moved: ring again later, at most [`SLOWEST`] apart, or as long as a trusted pool waits
+//!   for the first ring (`alarm.rs`). Else those who have not moved [`CONFIRM`] later either are stuck, unless they are preempted
+//!   (`preempted.rs`): rounds, until there are none.
 //! - V3 a round publishes the verdicts and the mask, and watches the pollers of stuck tenants.
 //! - V4 is there something to take over: a task in a slot or deque of theirs, a due timer, an event, a task in the
 //!   injector? If so, and a worker sleeps, wake one, whatever the count of searchers says. If others are merely busy,
@@ -61,7 +62,7 @@ use stalls::Stalls;
 const CONVICT: Duration = Duration::from_micros(300);
 /// Between the second and the verdict on those who had not moved by then.
 const CONFIRM: Duration = Duration::from_micros(100);
-/// The longest time between two rings while everybody moves, in nanoseconds.
+/// The longest time between two rings while everybody moves, in nanoseconds; a pool that is trusted is looked at more seldom.
 const SLOWEST: u64 = 2_000_000;
 
 /// Why a spare was started.
@@ -203,7 +204,8 @@ impl Monitor {
                 return;
             };
             if stuck.is_empty() {
-                period = (period * 2).min(SLOWEST); // V2
+                let in_time = self.scheduler.alarm.in_time(began);
+                period = (period * 2).min(SLOWEST.max(in_time)); // V2
             } else {
                 period = crate::alarm::PERIOD;
                 if Rounds::new(&self, &mut stalls, &mut preempted).run(stuck, began) == Wake::Stop {

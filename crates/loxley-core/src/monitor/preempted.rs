@@ -22,7 +22,7 @@ const PATIENCE: u64 = 10_000_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Timed {
     pub sample: Sample,
-    ran: Option<u64>,
+    pub ran: Option<u64>,
 }
 
 /// Those who have been preempted, and since when.

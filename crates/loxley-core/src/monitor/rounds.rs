@@ -100,8 +100,6 @@ impl<'a> Rounds<'a> {
     fn publish(&mut self, stuck: &[Sample], before: &[Sample], began: u64) {
         for sample in stuck {
             if !before.contains(sample) {
-                let scheduler = &self.monitor.scheduler;
-                scheduler.alarm.stalled(scheduler.clock.now());
                 self.monitor.tally.verdicts.fetch_add(1, Ordering::Relaxed);
                 self.stalls.begin(self.monitor, *sample, began);
             }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::os::{self, Stack};
 use super::{LongPoll, LongPollKind, Monitor, Sample};
+use crate::alarm::SHORT;
 use crate::primitive::atomic::Ordering;
 use crate::task::{Id, name_of};
 
@@ -41,6 +42,8 @@ struct Stall {
     asleep: u32,
     awake: u32,
     stack: Option<Stack>,
+    /// The processor time that the thread had used at the verdict; `None` if the system does not say.
+    ran: Option<u64>,
     /// It has become long.
     long: bool,
     told: bool,
@@ -79,6 +82,7 @@ impl Stalls {
             asleep: 0,
             awake: 0,
             stack: None,
+            ran: monitor.timed(sample).ran,
             long: false,
             told: false,
         });
@@ -96,6 +100,9 @@ impl Stalls {
             let lasted = now.saturating_sub(stall.began);
             if stuck.contains(&stall.sample) {
                 stall.observe(monitor);
+                if lasted >= SHORT && stall.is_the_tasks_doing(monitor) {
+                    monitor.scheduler.alarm.stalled(now);
+                }
                 if lasted >= threshold && !stall.long {
                     stall.long = true;
                     stall.stack = stall.thread(monitor).and_then(os::capture_stack);
@@ -176,10 +183,36 @@ impl Stall {
         }
     }
 
+    /// False if it only waits for a processor.
+    fn is_the_tasks_doing(&self, monitor: &Monitor) -> bool {
+        self.asleep > 0 || computes(self.ran, monitor.timed(self.sample).ran)
+    }
+
     fn kind(&self) -> LongPollKind {
         match self.asleep > self.awake {
             true => LongPollKind::Slept,
             false => LongPollKind::Computed,
         }
+    }
+}
+
+/// True if a thread that had used so much processor time has used a fair share since, or if nobody can tell.
+fn computes(before: Option<u64>, now: Option<u64>) -> bool {
+    match (before, now) {
+        (Some(before), Some(now)) => now.saturating_sub(before) >= SHORT / 2,
+        _ => true,
+    }
+}
+
+#[cfg(all(test, not(loxley_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_used_little_processor_time_in_a_stall_is_put_off() {
+        assert!(!computes(Some(7), Some(7)));
+        assert!(!computes(Some(7), Some(6 + SHORT / 2)));
+        assert!(computes(Some(7), Some(7 + SHORT / 2)));
+        assert!(computes(None, Some(7)), "unknown");
     }
 }

@@ -12,6 +12,7 @@ use rustix::time::{
 };
 
 use super::Wake;
+use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::worker::Station;
 
 const RING: u64 = 0;
@@ -27,6 +28,8 @@ pub struct Doors {
     ring: OwnedFd,
     /// The end of a round; set by the monitor alone.
     round: OwnedFd,
+    /// It has not rung since it was set.
+    is_round_set: AtomicBool,
     stop: OwnedFd,
 }
 
@@ -40,6 +43,7 @@ impl Doors {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             ring: timer()?,
             round: timer()?,
+            is_round_set: AtomicBool::new(false),
             stop: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         };
         // Edge-triggered: a timer that is set again begins anew, and nothing has to be read.
@@ -66,10 +70,11 @@ impl Doors {
     }
 
     pub fn wait(&self, limit: Option<Duration>) -> Wake {
-        set(
-            &self.round,
-            limit.map_or(0, |limit| limit.as_nanos().max(1) as u64),
-        );
+        let limit = limit.map_or(0, |limit| limit.as_nanos().max(1) as u64);
+        // Relaxed: the monitor's own.
+        if self.is_round_set.swap(limit != 0, Ordering::Relaxed) || limit != 0 {
+            set(&self.round, limit);
+        }
         let mut room = [MaybeUninit::<Event>::uninit(); 4];
         loop {
             let events = match epoll::wait(&self.epoll, &mut room, None::<&Timespec>) {
@@ -82,13 +87,16 @@ impl Doors {
             if seen(STOP) {
                 return Wake::Stop;
             }
+            if seen(ROUND) {
+                self.is_round_set.store(false, Ordering::Relaxed);
+            }
             if seen(RING) {
                 return Wake::Ring;
             }
             if events.iter().any(|event| event.data.u64() >= POLLER) {
                 return Wake::Event;
             }
-            if seen(ROUND) && limit.is_some() {
+            if seen(ROUND) && limit != 0 {
                 return Wake::Time;
             }
         }
