@@ -197,8 +197,8 @@ impl State {
     #[inline]
     pub fn start(&self) -> Start {
         // SCHEDULED is set and RUNNING is not, so this addition swaps the two bits in one instruction.
-        // Acquire: pairs with the Release of every wake; Release: continues their release sequence.
-        let previous = self.0.fetch_add(RUNNING - SCHEDULED, Ordering::AcqRel);
+        // Acquire: pairs with the Release of every wake, whose release sequence it continues, as any addition does.
+        let previous = self.0.fetch_add(RUNNING - SCHEDULED, Ordering::Acquire);
         debug_assert_eq!(
             previous & NOT_IDLE,
             SCHEDULED,

@@ -443,8 +443,9 @@ impl Scheduler {
 
     /// Asks for a drain; true if the caller has to do it.
     fn claims_drain(&self) -> bool {
-        // AcqRel: pairs with the exchange in `drain`, which then sees what was pushed before.
-        self.drains.fetch_add(1, Ordering::AcqRel) == 0
+        // Release: pairs with the exchange in `drain`, which then sees what was pushed before. loom cannot see it: its injector
+        // is a lock, which shows what was pushed without that.
+        self.drains.fetch_add(1, Ordering::Release) == 0
     }
 
     /// Drops every task that waits for a worker: there will be none. Also for those who ask meanwhile.
@@ -454,10 +455,11 @@ impl Scheduler {
             while let Some(task) = self.injector.pop() {
                 drop(task);
             }
-            // AcqRel and Acquire: pair with the addition in `claims_drain`, by who asked meanwhile, or asks next.
+            // Acquire: pairs with the addition in `claims_drain` by who asked meanwhile. Relaxed: nobody did, and whoever asks next
+            // drains what it has pushed.
             let done = self
                 .drains
-                .compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Acquire);
+                .compare_exchange(asked, 0, Ordering::Relaxed, Ordering::Acquire);
             match done {
                 Ok(_) => return,
                 Err(now) => asked = now,
