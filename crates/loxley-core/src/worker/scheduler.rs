@@ -455,11 +455,11 @@ impl Scheduler {
             while let Some(task) = self.injector.pop() {
                 drop(task);
             }
-            // Acquire: pairs with the addition in `claims_drain` by who asked meanwhile. Relaxed: nobody did, and whoever asks next
-            // drains what it has pushed.
+            // Acquire: pairs with the addition in `claims_drain` by who asked meanwhile. Whoever asks after it drains what it has
+            // pushed itself.
             let done = self
                 .drains
-                .compare_exchange(asked, 0, Ordering::Relaxed, Ordering::Acquire);
+                .compare_exchange(asked, 0, Ordering::Acquire, Ordering::Acquire);
             match done {
                 Ok(_) => return,
                 Err(now) => asked = now,
