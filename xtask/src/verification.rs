@@ -311,8 +311,8 @@ const GAPS: &str = "\n## Known gaps\n\n\
 later stores of other threads in a cycle, and has at most five threads.\n\
 - crossbeam-deque, parking_lot and mio are opaque to loom: models put stand-ins in their place that promise no more than \
 they do; stress and the sanitizers see the real ones.\n\
-- AddressSanitizer does not look for leaks, LeakSanitizer does, and in the programs of `tests/` alone: unit tests leave a \
-scheduler that they do not close.\n\
+- AddressSanitizer does not look for leaks, LeakSanitizer does, without the unit tests of `worker/`: they leave a scheduler that \
+they do not shut down.\n\
 - Under ThreadSanitizer a fence is an access to one word, which orders a little more than a fence; std is built for it, too.\n\
 - Only Linux was tested, with its own timers and with the portable twin.\n";
 
