@@ -1,6 +1,6 @@
 //! `msrv`: what people depend on compiles with the Rust version that we state.
 //!
-//! Needs that toolchain; where it is not installed the gate is skipped and says how to get it. `deps` holds the
+//! Needs that toolchain, and has rustup bring it; where that can't be done the gate is skipped and says so. `deps` holds the
 //! dependencies to the same version everywhere.
 
 use std::process::{Command, Stdio};
@@ -12,9 +12,9 @@ use crate::gate::{Options, Outcome, Verdict};
 pub(crate) fn gate(_: &Options) -> Outcome {
     let manifest = read("Cargo.toml")?;
     let version = stated(&manifest).ok_or("Cargo.toml states no rust-version")?;
-    if !is_installed(version) {
+    if !is_installed(version) && run(installation(version)).is_err() {
         return Ok(Verdict::Skipped(format!(
-            "`rustup toolchain install {version}` brings the compiler"
+            "`rustup toolchain install {version}` did not bring the compiler"
         )));
     }
     let mut command = program_in_root("rustup", &["run", version, "cargo", "check", "--locked"]);
@@ -33,6 +33,14 @@ fn stated(manifest: &str) -> Option<&str> {
         .lines()
         .find(|line| line.starts_with("rust-version"))?;
     line.split('"').nth(1).filter(|version| !version.is_empty())
+}
+
+/// Leaves what the user has chosen as it is.
+fn installation(version: &str) -> Command {
+    let arguments = ["toolchain", "install", version, "--profile", "minimal"];
+    let mut command = program_in_root("rustup", &arguments);
+    command.arg("--no-self-update");
+    command
 }
 
 fn is_installed(version: &str) -> bool {
