@@ -1,6 +1,7 @@
-//! `loom`: every protocol model, explored to the end with two preemptions.
+//! `loom`: every protocol model, explored to the end with two preemptions, or as many as it names.
 //!
-//! `cargo xtask loom --long` explores the models that take minutes, too, and all with three preemptions.
+//! `cargo xtask loom --long` explores the models that take minutes, too. `LOOM_MAX_PREEMPTIONS=3` before either command is for
+//! who has days.
 //!
 //! Each model of `loom-tests` prints `model NAME: N executions, complete` (or `cut off`). A model that explored
 //! nothing, one that was cut off, a name printed twice, and a run without any model fail: each of them would
@@ -16,15 +17,14 @@ use crate::command::{cargo, collect, root, target_directory};
 use crate::gate::{Options, Outcome, Verdict};
 
 const RECORD: &str = "docs/proof/models.txt";
+const PREEMPTIONS: &str = "LOOM_MAX_PREEMPTIONS";
 
 /// `loom`
 pub(crate) fn gate(options: &Options) -> Outcome {
     let mut command = test()?;
     command.args(["--", "--nocapture"]).env("LOXLEY_SITES", "1");
     if options.long {
-        command
-            .env("LOXLEY_LONG", "1")
-            .env("LOOM_MAX_PREEMPTIONS", "3");
+        command.env("LOXLEY_LONG", "1");
     }
     let text = collect(command, |line| {
         if !line.starts_with("site ") {
@@ -122,7 +122,10 @@ pub(crate) fn test() -> Result<Command, String> {
     command.arg("--target-dir").arg(target);
     command
         .env("RUSTFLAGS", flags)
-        .env("LOOM_MAX_PREEMPTIONS", "2")
+        .env(
+            PREEMPTIONS,
+            env::var(PREEMPTIONS).unwrap_or_else(|_| "2".into()),
+        )
         // The models are short; building them is what takes the time.
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
