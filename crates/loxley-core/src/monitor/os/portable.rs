@@ -21,8 +21,6 @@ struct State {
     watching: bool,
     /// The monitor waits until then, so an alarm that is to ring earlier must wake it to be noticed; `None`: for ever.
     waits_until: Option<Instant>,
-    /// It waits.
-    waits: bool,
 }
 
 impl Doors {
@@ -32,7 +30,7 @@ impl Doors {
         let earlier = state
             .ring_at
             .is_some_and(|at| state.waits_until.is_none_or(|until| at < until));
-        if state.waits && earlier {
+        if earlier {
             self.changed.notify_one();
         }
     }
@@ -66,12 +64,11 @@ impl Doors {
                 };
             }
             let next = [end, state.ring_at].into_iter().flatten().min();
-            (state.waits, state.waits_until) = (true, next);
+            state.waits_until = next;
             match next {
                 None => self.changed.wait(&mut state),
                 Some(at) => drop(self.changed.wait_for(&mut state, at - now)),
             }
-            state.waits = false;
         }
     }
 }
@@ -87,7 +84,7 @@ mod tests {
         doors.ring_in(HOUR);
         std::thread::scope(|scope| {
             let monitor = scope.spawn(|| doors.wait(None));
-            while !doors.state.lock().waits {
+            while doors.state.lock().waits_until.is_none() {
                 std::thread::yield_now();
             }
             doors.ring_in(1);
