@@ -261,4 +261,14 @@ impl Monitor {
     fn seat(&self, index: usize) -> &Arc<Seat> {
         self.scheduler.seat(index)
     }
+
+    /// The thread that sits there.
+    fn thread(&self, sample: &Sample) -> Option<u32> {
+        self.seat(sample.seat).watch.thread()
+    }
+
+    /// The processor time that it has used, in nanoseconds; `None` if the system does not say.
+    fn processor_time(&self, sample: &Sample) -> Option<u64> {
+        self.thread(sample).and_then(os::processor_time)
+    }
 }

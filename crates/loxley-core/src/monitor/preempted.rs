@@ -22,7 +22,7 @@ const PATIENCE: u64 = 10_000_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Timed {
     pub sample: Sample,
-    pub ran: Option<u64>,
+    ran: Option<u64>,
 }
 
 /// Those who have been preempted, and since when.
@@ -33,7 +33,7 @@ impl Preempted {
     /// Of those who made no progress since they were timed, the ones who are stuck.
     pub fn stuck(&mut self, monitor: &Monitor, unmoved: &[Timed], now: u64) -> Vec<Sample> {
         let verdicts = unmoved.iter().map(|timed| {
-            let thread = monitor.seat(timed.sample.seat).watch.thread();
+            let thread = monitor.thread(&timed.sample);
             (timed.sample, is_preempted(thread, timed.ran))
         });
         self.judge(verdicts, now)
@@ -60,10 +60,9 @@ impl Preempted {
 impl Monitor {
     /// Adds to a sample what its thread's processor clock says.
     pub(super) fn timed(&self, sample: Sample) -> Timed {
-        let thread = self.seat(sample.seat).watch.thread();
         Timed {
+            ran: self.processor_time(&sample),
             sample,
-            ran: thread.and_then(os::processor_time),
         }
     }
 }

@@ -196,11 +196,8 @@ impl<'a> Rounds<'a> {
             }
         }
         let asleep = |sample: &Sample| {
-            self.monitor
-                .seat(sample.seat)
-                .watch
-                .thread()
-                .is_some_and(os::is_asleep)
+            let thread = self.monitor.thread(sample);
+            thread.is_some_and(os::is_asleep)
         };
         let alone = stuck
             .iter()

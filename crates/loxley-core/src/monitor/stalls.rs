@@ -4,6 +4,9 @@
 //! clock is read per poll. Its task is written down by the worker, two words per poll (`task/running.rs`), and read here
 //! while the worker is known to be in that very poll.
 //!
+//! One that lasts costs the pool its trust (`alarm.rs`), if the thread slept or computed: who is put off by others moves on as soon as
+//! it has a processor.
+//!
 //! At most [`BURST`] events come per second; the next one says how many were left out. That nobody is left to stand in is
 //! told once per second, of the oldest stall.
 
@@ -82,7 +85,7 @@ impl Stalls {
             asleep: 0,
             awake: 0,
             stack: None,
-            ran: monitor.timed(sample).ran,
+            ran: monitor.processor_time(&sample),
             long: false,
             told: false,
         });
@@ -105,7 +108,7 @@ impl Stalls {
                 }
                 if lasted >= threshold && !stall.long {
                     stall.long = true;
-                    stall.stack = stall.thread(monitor).and_then(os::capture_stack);
+                    stall.stack = monitor.thread(&stall.sample).and_then(os::capture_stack);
                 }
                 if lasted >= LASTING.max(threshold) && !stall.told {
                     stall.told = true;
@@ -167,17 +170,13 @@ impl Stalls {
 }
 
 impl Stall {
-    fn thread(&self, monitor: &Monitor) -> Option<u32> {
-        monitor.seat(self.sample.seat).watch.thread()
-    }
-
     /// Reads the thread's state, every time at first and then now and then.
     fn observe(&mut self, monitor: &Monitor) {
         self.rounds += 1;
         if self.rounds > CLOSELY && self.rounds % 16 != 0 {
             return;
         }
-        match self.thread(monitor).is_some_and(os::is_asleep) {
+        match monitor.thread(&self.sample).is_some_and(os::is_asleep) {
             true => self.asleep += 1,
             false => self.awake += 1,
         }
@@ -185,7 +184,7 @@ impl Stall {
 
     /// False if it only waits for a processor.
     fn is_the_tasks_doing(&self, monitor: &Monitor) -> bool {
-        self.asleep > 0 || computes(self.ran, monitor.timed(self.sample).ran)
+        self.asleep > 0 || computes(self.ran, monitor.processor_time(&self.sample))
     }
 
     fn kind(&self) -> LongPollKind {
