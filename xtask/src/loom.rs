@@ -1,7 +1,7 @@
 //! `loom`: every protocol model, explored to the end with two preemptions, or as many as it names.
 //!
-//! `cargo xtask loom --long` explores the models that take minutes, too. `LOOM_MAX_PREEMPTIONS=3` before either command is for
-//! who has days.
+//! `cargo xtask loom --long` explores the models that take minutes, too, and all with three preemptions, or as many as
+//! `LOOM_MAX_PREEMPTIONS` says; a model's own bound is the least.
 //!
 //! Each model of `loom-tests` prints `model NAME: N executions, complete` (or `cut off`). A model that explored
 //! nothing, one that was cut off, a name printed twice, and a run without any model fail: each of them would
@@ -24,7 +24,9 @@ pub(crate) fn gate(options: &Options) -> Outcome {
     let mut command = test()?;
     command.args(["--", "--nocapture"]).env("LOXLEY_SITES", "1");
     if options.long {
-        command.env("LOXLEY_LONG", "1");
+        command
+            .env("LOXLEY_LONG", "1")
+            .env(PREEMPTIONS, env::var(PREEMPTIONS).as_deref().unwrap_or("3"));
     }
     let text = collect(command, |line| {
         if !line.starts_with("site ") {
@@ -122,10 +124,7 @@ pub(crate) fn test() -> Result<Command, String> {
     command.arg("--target-dir").arg(target);
     command
         .env("RUSTFLAGS", flags)
-        .env(
-            PREEMPTIONS,
-            env::var(PREEMPTIONS).unwrap_or_else(|_| "2".into()),
-        )
+        .env(PREEMPTIONS, "2")
         // The models are short; building them is what takes the time.
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");

@@ -166,7 +166,7 @@ fn usage() -> String {
          verification   writes docs/verification.md out of what all the others have left\n",
     );
     text.push_str(&format!(
-        "\n  --skip GATE    leave that one out\n  --bless        ({}) write the list, the record or the page instead of comparing\n  --long         (loom) the large models too\n",
+        "\n  --skip GATE    leave that one out\n  --bless        ({}) write the list, the record or the page instead of comparing\n  --long         (loom) the large models too, with three preemptions; hours, or LOOM_MAX_PREEMPTIONS=2 for a quarter of one\n",
         BLESSABLE.join(", ")
     ));
     text
