@@ -307,8 +307,8 @@ fn museum(page: &str) -> (usize, usize) {
 const GAPS: &str = "\n## Known gaps\n\n\
 - **Miri is no gate**; it was run by hand, at 484f8fdd1784, and found nothing in the unit tests of `task` and of the slot, with \
 `MIRIFLAGS=\"-Zmiri-strict-provenance -Zmiri-disable-isolation\" cargo +nightly miri test -p loxley-core --lib -- task:: queue::slot \
---skip ids_are_unique`, nor in those of `queue`, with `-Zmiri-permissive-provenance -Zmiri-tree-borrows`: crossbeam-epoch \
-and parking_lot make pointers out of numbers. Two tests of wakers fail there, for they compare vtables, which have \
+--skip ids_are_unique`, nor in those of `queue`, with `-Zmiri-permissive-provenance -Zmiri-tree-borrows`, but what crossbeam-epoch had not freed at the \
+end: it and parking_lot make pointers out of numbers. Two tests of wakers fail there, for they compare vtables, which have \
 several addresses under Miri. The tests of `timer` were not seen to their end.\n\
 - loom takes a `SeqCst` access for `AcqRel` (none is in the core; fences are exact), does not explore loads that read from \
 later stores of other threads in a cycle, and has at most five threads.\n\

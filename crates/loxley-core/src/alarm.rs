@@ -58,8 +58,7 @@
 //! is to ring for a stuck worker. Clearing it at every sleep: two calls per turn.
 //!
 //! Distrust for every stall: a machine that is busy with others puts workers off for some milliseconds in their polls, again and
-//! again. The monitor then looked at a busy service every 2 ms and more, a thousand wakes per second and 4 % of its processor
-//! time; 400 without that.
+//! again, and the monitor looked at such a service twice as often (`docs/performance.md`, *tried and kept*).
 //!
 //! Checked by the tests below and `loom-tests/tests/alarm.rs`.
 
@@ -73,7 +72,7 @@ use crate::primitive::atomic::{AtomicU64, Ordering, fence};
 pub const PERIOD: u64 = 750_000;
 /// The same in a pool that is trusted: beyond the next tick of most kernels.
 const TRUSTING: u64 = 4_200_000;
-/// A stall that is over by then would have been noticed hardly before its end: it costs no trust.
+/// A stall that ends so soon after its first sample, in nanoseconds, costs no trust: nobody has waited long for it.
 pub const SHORT: u64 = 2_000_000;
 /// How long a pool is not trusted after a worker was stuck.
 const MEMORY: u64 = 600_000_000_000;
