@@ -5,6 +5,7 @@
 //!   who pushes into the injector drops what is there. That it is left to the last sweep before is in `worker.rs`.
 //! - H2, E4 each worker cancels the idle tasks of all homes, and drops what is queued. A task that runs elsewhere is
 //!   cancelled when its poll ends.
+//! - H3, E6 whoever shuts down goes when those tasks have ended, too.
 //! - rule 2 a home holds its scheduler alive until it is closed and empty: whoever takes the last cell out drops it as
 //!   the very last thing (async-executor #163).
 
@@ -165,6 +166,24 @@ fn a_task_woken_at_the_end_is_cancelled() {
     check(2, || a_wake(true));
 }
 
+/// The same, and whoever shuts down does not go before the task has ended; a twin of it does not wait.
+fn a_wake_that_is_waited_for(waits: bool) {
+    let machine = Machine::new(true);
+    let (handle, waker) = idle_task(&machine);
+    let waking = thread::spawn(move || waker.wake());
+    machine.shut_down();
+    while waits && !machine.home.is_settled() {
+        thread::yield_now();
+    }
+    assert!(handle.is_finished(), "a task is left behind");
+    waking.join().unwrap();
+}
+
+#[test]
+fn a_task_woken_at_the_end_has_ended_when_the_shutdown_returns() {
+    check(2, || a_wake_that_is_waited_for(true));
+}
+
 /// One thread runs the task, another drops its last waker, a third shuts down.
 fn a_run_and_the_last_waker() {
     let machine = Machine::new(true);
@@ -234,6 +253,13 @@ fn twin_a_pusher_that_does_not_drop() {
 #[test]
 fn twin_a_waker_that_does_not_drop() {
     must_fail(None, "a task is left behind", 2, || a_wake(false));
+}
+
+#[test]
+fn twin_a_shutdown_that_does_not_wait_for_a_wake() {
+    must_fail(None, "a task is left behind", 2, || {
+        a_wake_that_is_waited_for(false)
+    });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{channel, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -817,6 +817,45 @@ fn a_wake_before_the_sweep_leaves_the_drop_to_the_sweep() {
         release.send(()).unwrap();
         until(|| pair.drops.get() == 1);
     });
+}
+
+#[test]
+fn tasks_that_were_about_to_be_woken_have_ended_when_the_shutdown_returns() {
+    const TASKS: usize = 64;
+    let _alone = alone();
+    for flavor in 0..2 {
+        watched(move || {
+            for _ in 0..200 {
+                let runtime = match flavor {
+                    0 => current_thread(),
+                    _ => workers(flavor),
+                };
+                let (drops, (offer, offered)) = (Drops::default(), channel());
+                for _ in 0..TASKS {
+                    let (guard, offer) = (drops.guard(), offer.clone());
+                    runtime.spawn(poll_fn(move |cx| {
+                        let _guard = &guard;
+                        let _ = offer.send(cx.waker().clone());
+                        Poll::<()>::Pending
+                    }));
+                }
+                runtime.block_on(yield_now());
+                let wakers: Vec<Waker> = offered.iter().take(TASKS).collect();
+                let together = Arc::new(Barrier::new(2));
+                let waking = thread::spawn({
+                    let together = together.clone();
+                    move || {
+                        together.wait();
+                        wakers.into_iter().for_each(Waker::wake);
+                    }
+                });
+                together.wait();
+                drop(runtime);
+                assert_eq!(drops.get(), TASKS);
+                waking.join().unwrap();
+            }
+        });
+    }
 }
 
 #[test]

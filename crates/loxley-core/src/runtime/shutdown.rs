@@ -14,8 +14,9 @@
 //! - E5 the last worker closes pollers and timers: sockets and sleeps answer with an error from then on. It drops what
 //!   waits in the injector for the last time; for what is pushed after that, by a thread that was in the middle of a
 //!   wake, a thread is started.
-//! - E6 whoever shuts down waits for the threads that come back in time and leaves the others alone. A thread of
-//!   the runtime itself, in a section that may block, does not wait for itself: it goes on, and leaves later.
+//! - E6 whoever shuts down waits for the threads that come back in time and leaves the others alone; then for the
+//!   tasks that other threads were about to wake, which end on the threads of E5. A thread of the runtime itself, in a
+//!   section that may block, does not wait for itself: it goes on, and leaves later.
 //!
 //! Nothing is freed here: the shared part lives as long as any task's cell (rule 2 of `task/owned.rs`) and any
 //! handle, so a worker that comes back late, and a waker that is called years later, find live memory.
@@ -28,8 +29,11 @@ use super::Handle;
 use super::handle::Inner;
 use crate::monitor::{Stop, Tally};
 use crate::primitive::{Arc, Condvar, Mutex, thread};
-use crate::task::WakeList;
+use crate::task::{Home, WakeList};
 use crate::worker::{Worker, with_any_current};
+
+/// Between two looks at whether tasks that were being woken have ended.
+const BETWEEN_LOOKS: Duration = Duration::from_micros(50);
 
 /// The worker threads that have not left yet, and those that stand in for them.
 #[derive(Default)]
@@ -178,28 +182,34 @@ impl Handle {
         if inner.scheduler.is_blocked_in_place() {
             inner.scheduler.sweep();
         }
-        if nobody {
-            self.retire_here();
-        }
+        // Somebody else may drive a current-thread runtime just now, for a future of his own.
+        let abandoned = nobody && !self.retire_here();
         let scheduler = &inner.scheduler;
         let oneself =
             with_any_current(|worker| worker.is_some_and(|worker| worker.works_for(scheduler)));
-        inner
+        let all_left = inner
             .threads
             .wait(deadline, oneself && !inner.is_current_thread());
+        if all_left && !oneself && !abandoned {
+            inner.settle(deadline);
+        }
         inner.spares.wait(deadline);
         inner.tellers.wait(deadline);
         inner.blocking.wait(deadline);
     }
 
-    /// E4 and E5 for a runtime without threads: a current-thread one, or one that could not start any.
-    fn retire_here(&self) {
+    /// E4 and E5 for a runtime without threads: a current-thread one, or one that could not start any. False if somebody
+    /// has its seat.
+    fn retire_here(&self) -> bool {
         let _guard = super::context::enter(self);
         let scheduler = &self.inner.scheduler;
-        if let Some(local) = scheduler.seat(0).queue.sit_down() {
+        let local = scheduler.seat(0).queue.sit_down();
+        let vacant = local.is_some();
+        if let Some(local) = local {
             retire(Worker::new(scheduler.clone(), 0, 0, local, None));
         }
         self.inner.finish();
+        vacant
     }
 }
 
@@ -223,5 +233,16 @@ impl Inner {
         // All tasks are gone; these are the wakers of `block_on` and of other runtimes.
         wakes.wake_all(|_| false, || {});
         self.scheduler.end();
+    }
+
+    /// E6: waits for the tasks that were about to be woken.
+    fn settle(&self, deadline: Option<Instant>) {
+        // Seldom more than one round, if any: a wake is a few instructions, and no word is spent on who is in it.
+        while !self.scheduler.homes().all(Home::is_settled) {
+            if deadline.is_some_and(|at| Instant::now() >= at) {
+                return;
+            }
+            thread::sleep(BETWEEN_LOOKS);
+        }
     }
 }

@@ -16,11 +16,14 @@
 //! - H1 [`Home::close`]: from now on a spawn is cancelled at once.
 //! - H2 [`Home::cancel_all`]: moves each cell from `live` to `swept` and cancels it if it is idle. A cell that is
 //!   scheduled or running is marked: whoever holds its `Notified` finds the mark. Several threads may sweep.
+//! - H3 [`Home::is_settled`]: each of those has ended. Until then a shutdown is not done: what a foreign thread was
+//!   about to put into a queue is on nobody's way but its own.
 //!
 //! Checked by `loom-tests/tests/shutdown.rs` and the tests of the runtime.
 
 use std::fmt;
 use std::future::Future;
+use std::iter;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::Waker;
@@ -112,6 +115,8 @@ struct List<S> {
     live: Option<NonNull<Header>>,
     /// Cells that shutdown has seen.
     swept: Option<NonNull<Header>>,
+    /// Cells that came too late: whoever spawned them cancels them, and nobody waits for that.
+    refused: Option<NonNull<Header>>,
     sites: Sites,
     closed: bool,
     /// All that were ever entered.
@@ -132,6 +137,7 @@ impl<S: Schedule> Home<S> {
         let list = List {
             live: None,
             swept: None,
+            refused: None,
             sites: Sites::new(),
             closed: false,
             entered: 0,
@@ -231,7 +237,7 @@ impl<S: Schedule> Home<S> {
         let closed = list.closed;
         push(
             if closed {
-                &mut list.swept
+                &mut list.refused
             } else {
                 &mut list.live
             },
@@ -244,8 +250,7 @@ impl<S: Schedule> Home<S> {
     #[must_use]
     pub(super) fn unlink(&self, header: NonNull<Header>) -> Option<Arc<S>> {
         let mut list = self.list.lock();
-        let List { live, swept, .. } = &mut *list;
-        remove(live, swept, header);
+        list.remove(header);
         list.last_words()
     }
 
@@ -285,14 +290,21 @@ impl<S: Schedule> Home<S> {
         drop(keep_alive);
     }
 
+    /// H3: true once every cell that was here when the home was closed has ended. Sweep first.
+    pub fn is_settled(&self) -> bool {
+        let list = self.list.lock();
+        debug_assert!(list.live.is_none(), "a home is swept before it settles");
+        let mut cells = iter::successors(list.swept, |header| next(*header));
+        cells.all(|header| header_of(&header).state.is_complete())
+    }
+
     /// Moves one cell to `swept`; with a reference of its own unless the cell is about to be freed.
     fn next_to_sweep(&self) -> Option<NonNull<Header>> {
         let mut list = self.list.lock();
         debug_assert!(list.closed, "a home is closed before it is swept");
         while let Some(header) = list.live {
-            let List { live, swept, .. } = &mut *list;
-            remove(live, swept, header);
-            push(swept, header);
+            list.remove(header);
+            push(&mut list.swept, header);
             if header_of(&header).state.try_ref_inc() {
                 return Some(header);
             }
@@ -304,10 +316,26 @@ impl<S: Schedule> Home<S> {
 impl<S> List<S> {
     /// Rule 2: what the last one out takes along.
     fn last_words(&mut self) -> Option<Arc<S>> {
-        if self.closed && self.live.is_none() && self.swept.is_none() {
-            self.keep_alive.take()
-        } else {
-            None
+        let mut lists = [self.live, self.swept, self.refused].into_iter();
+        match self.closed && lists.all(|list| list.is_none()) {
+            true => self.keep_alive.take(),
+            false => None,
+        }
+    }
+
+    /// Takes a cell out of whichever list it is in.
+    fn remove(&mut self, header: NonNull<Header>) {
+        let (before, after) = (previous(header), next(header));
+        if let Some(after) = after {
+            set_previous(after, before);
+        }
+        match before {
+            Some(before) => set_next(before, after),
+            None => {
+                let mut heads = [&mut self.live, &mut self.swept, &mut self.refused].into_iter();
+                let head = heads.find(|head| **head == Some(header));
+                *head.expect("a cell without one before it is a list's first") = after;
+            }
         }
     }
 }
@@ -357,21 +385,4 @@ fn push(head: &mut Option<NonNull<Header>>, header: NonNull<Header>) {
     set_next(header, *head);
     set_previous(header, None);
     *head = Some(header);
-}
-
-/// Takes a cell out of whichever of the two lists it is in.
-fn remove(
-    live: &mut Option<NonNull<Header>>,
-    swept: &mut Option<NonNull<Header>>,
-    header: NonNull<Header>,
-) {
-    let (before, after) = (previous(header), next(header));
-    if let Some(after) = after {
-        set_previous(after, before);
-    }
-    match before {
-        Some(before) => set_next(before, after),
-        None if *live == Some(header) => *live = after,
-        None => *swept = after,
-    }
 }
