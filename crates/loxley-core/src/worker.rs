@@ -152,6 +152,8 @@ pub struct Worker {
     slow: Cell<bool>,
     /// Polls until the work that waits here is announced; 0: nothing is owed.
     owed: Cell<u32>,
+    /// Tasks that a full deque has sent to the injector since the last call for them.
+    spilled: Cell<u32>,
     /// Announcements are held back while a look's wakes are delivered.
     holding: Cell<bool>,
     held: Cell<bool>,
@@ -225,6 +227,7 @@ impl Worker {
             mode: Cell::new(mode),
             slow: Cell::new(false),
             owed: Cell::new(0),
+            spilled: Cell::new(0),
             holding: Cell::new(false),
             held: Cell::new(false),
             wakes: RefCell::new(WakeList::new()),

@@ -7,6 +7,9 @@
 //! *Crowded*: a worker was put off although no more workers were awake than there are processors. *Respite*: how long fewer
 //! are awake then.
 //!
+//! - K0 where there are more workers than processors, no more are called for short work than there are processors: whoever comes
+//!   puts off somebody who is awake, for a few tasks, and sleeps again. So K2 to K4 hold without a respite, too, as long as
+//!   those awake may be relied on and their polls are short.
 //! - K1 a worker finds at a look that the time since the last one was odd (`pace.rs`) and that the kernel had it put off
 //!   meanwhile. If as many workers are awake as there are processors, one fewer may be so for [`RESPITE`]: for twice that if
 //!   a respite has just passed, and so on.
@@ -18,7 +21,7 @@
 //!   Who was called and finds something calls no other in turn (S2): those who pushed meanwhile are awake.
 //! - K4 hints that say "worth a look" are then announced by nobody (Q2 in `queue.rs`), so whoever is awake sees at its looks
 //!   whether its queue has become long; and who is about to block in place calls somebody if anything waits at all.
-//! - K5 at a look after the respite it is over, and peers are called as ever.
+//! - K5 at a look after the respite it is over, and peers are called as ever, up to K0.
 //!
 //! A worker that is stuck while others make room is the monitor's, as ever.
 //!
@@ -28,11 +31,12 @@
 //! # Rejected
 //!
 //! Counting who is put off by reading `/proc`: 20 µs. Making room at each preemption, however few are awake: on a machine with
-//! free processors the kernel has only moved somebody. One respite for ever: who needs the processors may be gone.
+//! free processors the kernel has only moved somebody. One respite for ever: who needs the processors may be gone. For K0, to
+//! call who slept last on another processor: a third less time where who calls was put off by who came, but no gain beside it.
 //!
 //! Checked by the tests below, and those of `share.rs` and `sleep.rs`.
 
-use super::Worker;
+use super::{Config, Scheduler, Worker};
 use crate::primitive::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::primitive::times_put_off;
 
@@ -46,11 +50,15 @@ const SOON: u64 = 2 * RESPITE;
 const RUN_DRY: u64 = 1_000_000;
 /// Work that takes longer is worth another worker, in nanoseconds.
 const WORTH: u64 = 2_000_000;
+/// As many may be awake as there are.
+const ALL: usize = usize::MAX;
 
 /// How many workers may be awake. Relaxed throughout: advice, and nobody's work depends on it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Crowd {
-    /// 0: as many as there are.
+    /// K0, outside of respites.
+    most: usize,
+    /// The same for now.
     limit: AtomicUsize,
     /// When the respite ends, or has ended.
     until: AtomicU64,
@@ -59,6 +67,18 @@ pub struct Crowd {
 }
 
 impl Crowd {
+    /// K0.
+    pub fn new(config: &Config) -> Self {
+        let outnumber = config.patient && (1..config.workers).contains(&config.processors);
+        let most = if outnumber { config.processors } else { ALL };
+        Self {
+            most,
+            limit: AtomicUsize::new(most),
+            until: AtomicU64::new(0),
+            respites: AtomicU32::new(0),
+        }
+    }
+
     /// K1: one of those `awake` was put off.
     pub fn put_off(&self, now: u64, awake: usize) {
         let until = self.until.load(Ordering::Relaxed);
@@ -69,21 +89,25 @@ impl Crowd {
         self.respites.store(respites, Ordering::Relaxed);
         let until = now + u64::from(respites) * RESPITE;
         self.until.store(until, Ordering::Relaxed);
-        let limit = awake.saturating_sub(1).max(1);
+        let limit = awake.saturating_sub(1).clamp(1, self.most);
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// True during a respite.
+    /// True if not all may be awake.
     #[inline]
     pub fn is_limited(&self) -> bool {
-        self.limit.load(Ordering::Relaxed) != 0
+        self.limit.load(Ordering::Relaxed) != ALL
+    }
+
+    /// True if even fewer may be than K0 says.
+    fn is_in_a_respite(&self) -> bool {
+        self.limit.load(Ordering::Relaxed) != self.most
     }
 
     /// True if more than these would be too many.
     #[inline]
     pub fn is_full(&self, awake: usize) -> bool {
-        let limit = self.limit.load(Ordering::Relaxed);
-        limit != 0 && awake >= limit
+        awake >= self.limit.load(Ordering::Relaxed)
     }
 
     /// K3: true if so many tasks, of which each takes so long, are left to those awake.
@@ -94,8 +118,8 @@ impl Crowd {
 
     /// K5: a look at `now`.
     pub fn look(&self, now: u64) {
-        if self.limit.load(Ordering::Relaxed) != 0 && now >= self.until.load(Ordering::Relaxed) {
-            self.limit.store(0, Ordering::Relaxed);
+        if self.is_in_a_respite() && now >= self.until.load(Ordering::Relaxed) {
+            self.limit.store(self.most, Ordering::Relaxed);
         }
     }
 }
@@ -135,11 +159,22 @@ impl Worker {
     }
 
     /// K3: whoever comes would take a processor from those awake.
+    #[inline]
     pub(super) fn is_no_use_to_call(&self) -> bool {
+        self.scheduler.crowd.is_limited() && self.are_enough_awake()
+    }
+
+    fn are_enough_awake(&self) -> bool {
         let crowd = &self.scheduler.crowd;
-        crowd.is_limited()
-            && crowd.is_full(self.scheduler.awake())
+        self.is_crowded(self.scheduler.awake())
             && crowd.can_wait(self.local.length(), self.pace.mean_poll())
+    }
+
+    /// True if these are as many as may be awake: in a respite, or by K0.
+    fn is_crowded(&self, awake: usize) -> bool {
+        let Scheduler { crowd, .. } = &*self.scheduler;
+        let short = || self.pace.patience() > 0 && self.scheduler.may_rely_on_the_awake();
+        crowd.is_full(awake) && (crowd.is_in_a_respite() || short())
     }
 
     /// K2: true if it takes in no events at this look.
@@ -158,7 +193,7 @@ impl Worker {
         let room = crowd.is_limited() && {
             let awake = self.scheduler.awake();
             awake > 1
-                && (was_put_off || crowd.is_full(awake - 1))
+                && (was_put_off || self.is_crowded(awake - 1))
                 && self.scheduler.may_rely_on_the_awake()
         };
         if !room {
@@ -181,11 +216,11 @@ mod tests {
     use crate::poller::{Poller, Registration};
     use crate::primitive::Arc;
     use crate::timer::Timers;
-    use crate::worker::{Config, Scheduler, Station};
+    use crate::worker::Station;
 
     #[test]
     fn one_fewer_may_be_awake_until_the_respite_is_over() {
-        let crowd = Crowd::default();
+        let crowd = Crowd::new(&Config::default());
         assert!(!crowd.is_full(2));
         crowd.put_off(1, 2);
         assert!(crowd.is_full(1));
@@ -196,8 +231,33 @@ mod tests {
     }
 
     #[test]
+    fn where_workers_outnumber_processors_so_many_of_them_may_be_awake() {
+        let crowd = |workers, patient| {
+            let config = Config {
+                workers,
+                processors: 2,
+                patient,
+                ..Config::default()
+            };
+            Crowd::new(&config)
+        };
+        assert!(!crowd(2, true).is_limited() && !crowd(3, false).is_limited());
+        let crowd = crowd(3, true);
+        assert!(crowd.is_full(2) && !crowd.is_full(1) && !crowd.is_in_a_respite());
+        crowd.put_off(1, 3);
+        assert!(
+            crowd.is_full(2) && !crowd.is_full(1),
+            "nobody else is there"
+        );
+        crowd.put_off(1, 2);
+        assert!(crowd.is_full(1) && crowd.is_in_a_respite());
+        crowd.look(u64::MAX);
+        assert!(crowd.is_full(2) && !crowd.is_full(1) && !crowd.is_in_a_respite());
+    }
+
+    #[test]
     fn respites_double_while_one_follows_the_other_and_begin_anew_after_calm() {
-        let crowd = Crowd::default();
+        let crowd = Crowd::new(&Config::default());
         let mut now = 1;
         let mut lasts = |wait: u64| {
             now += wait;
@@ -213,14 +273,14 @@ mod tests {
 
     #[test]
     fn somebody_may_always_be_awake() {
-        let crowd = Crowd::default();
+        let crowd = Crowd::new(&Config::default());
         crowd.put_off(1, 1);
         assert!(!crowd.is_full(0) && crowd.is_full(1));
     }
 
     #[test]
     fn what_takes_longer_than_a_peer_is_worth_does_not_wait() {
-        let crowd = Crowd::default();
+        let crowd = Crowd::new(&Config::default());
         assert!(crowd.can_wait(64, WORTH / 65));
         assert!(!crowd.can_wait(64, WORTH / 64));
     }

@@ -118,11 +118,7 @@ impl Worker {
             // S2 announces for all who relied on this searcher, the rest of the batch included.
             self.stop_searching();
         } else if announce {
-            if self.is_no_use_to_call() {
-                self.announce_soon();
-            } else {
-                self.scheduler.announce();
-            }
+            self.announce_unless_crowded();
         }
         self.run_task(task, 1);
         true

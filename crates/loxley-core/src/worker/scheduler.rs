@@ -194,7 +194,7 @@ impl Scheduler {
             next_host: AtomicUsize::new(0),
             in_place: AtomicUsize::new(0),
             calls: Calls::default(),
-            crowd: Crowd::default(),
+            crowd: Crowd::new(&config),
             company: Company::default(),
             slow: AtomicUsize::new(0),
             completed_outside: AtomicUsize::new(0),

@@ -41,10 +41,20 @@ impl Worker {
         }
     }
 
+    /// The deque is full. A peer that is called for one task has come and gone before the next: so there is one call for as
+    /// many as patience may keep back.
     #[cold]
     fn spill(&self, task: Task) {
         self.counters().spills.add(1);
-        self.scheduler.inject(task);
+        self.scheduler.injector.push(task);
+        let spilled = self.spilled.get() + 1;
+        if spilled > self.pace.patience() {
+            self.spilled.set(0);
+            self.announce_unless_crowded();
+        } else {
+            self.spilled.set(spilled);
+            self.owed.set(self.owed.get().max(1));
+        }
     }
 
     /// There is work for a peer now. A few short polls are not worth waking one: see `pace.rs`. Nor are tasks that run one
@@ -70,9 +80,8 @@ impl Worker {
     pub(super) fn announce_if_many(&self) {
         let patience = self.pace.patience();
         let waits = patience != 0 && !self.scheduler.calls.pay();
-        if self.local.length() > patience as usize && !waits && !self.is_no_use_to_call() {
-            self.owed.set(0);
-            self.scheduler.announce();
+        if self.local.length() > patience as usize && !waits {
+            self.announce_unless_crowded();
         }
     }
 
@@ -90,12 +99,17 @@ impl Worker {
         if self.local.length() == 0 {
             return self.owed.set(0);
         }
-        let owed = match owed - 1 {
-            0 if self.must_wait() || self.is_no_use_to_call() => self.pace.patience() + 1,
-            left => left,
-        };
-        self.owed.set(owed);
-        if owed == 0 {
+        match owed - 1 {
+            0 if self.must_wait() => self.owed.set(self.pace.patience() + 1),
+            0 => self.announce_unless_crowded(),
+            left => self.owed.set(left),
+        }
+    }
+
+    /// If it is no use, nothing is owed: the next look asks again (K4 in `crowd.rs`).
+    pub(super) fn announce_unless_crowded(&self) {
+        self.owed.set(0);
+        if !self.is_no_use_to_call() {
             self.scheduler.announce();
         }
     }
@@ -116,16 +130,23 @@ mod tests {
     use crate::clock::Clock;
     use crate::idle::Wish;
     use crate::primitive::Arc;
+    use crate::primitive::atomic::Ordering;
     use crate::task::Id;
     use crate::timer::Timers;
     use crate::worker::{Config, Scheduler, Station, block_in_place};
 
     /// A worker whose polls take so long, in nanoseconds; its only peer sleeps.
     fn worker(poll: u64) -> Worker {
+        worker_on(0, poll)
+    }
+
+    /// The same on so many processors; 0: nobody cares.
+    fn worker_on(processors: usize, poll: u64) -> Worker {
         let clock = Clock::manual(1);
         let station = || Station::new(None, Arc::new(Timers::new(clock.clone())));
         let config = Config {
             workers: 2,
+            processors,
             patient: true,
             ..Config::default()
         };
@@ -152,7 +173,11 @@ mod tests {
     }
 
     fn push_many(worker: &Worker) {
-        for _ in 0..40 {
+        push(worker, 40);
+    }
+
+    fn push(worker: &Worker, tasks: u32) {
+        for _ in 0..tasks {
             let id = Id::next();
             let home = worker.scheduler.home_for(Some(worker), id);
             let (task, _handle) = home.spawn(id, Location::caller(), async {});
@@ -168,6 +193,83 @@ mod tests {
     fn many_tasks_are_announced_at_once() {
         let worker = worker(100);
         push_many(&worker);
+        assert!(is_peer_called(&worker));
+    }
+
+    /// So many tasks have gone to the injector.
+    fn spilled(worker: &Worker) -> u32 {
+        u32::try_from(worker.scheduler.injector.len()).unwrap()
+    }
+
+    /// A full deque, nothing in the injector, and the peer sleeps.
+    fn fill(worker: &Worker) {
+        while spilled(worker) == 0 {
+            push(worker, 1);
+        }
+        drop(worker.scheduler.injector.pop());
+        worker.spilled.set(0);
+        worker.owed.set(0);
+        if is_peer_called(worker) {
+            let _ = worker.scheduler.idle.park(1, Wish::default(), true);
+        }
+    }
+
+    #[test]
+    fn one_peer_is_called_for_as_many_tasks_of_a_full_deque_as_patience_keeps_back() {
+        for poll in [100, 5_000, 50_000] {
+            let worker = worker(poll);
+            fill(&worker);
+            let patience = worker.pace.patience();
+            for call in 1..4 {
+                push(&worker, patience);
+                assert!(!is_peer_called(&worker), "polls of {poll} ns");
+                push(&worker, 1);
+                assert!(is_peer_called(&worker), "polls of {poll} ns");
+                assert_eq!(spilled(&worker), call * (patience + 1));
+                let _ = worker.scheduler.idle.park(1, Wish::default(), true);
+            }
+        }
+    }
+
+    #[test]
+    fn the_tasks_of_a_full_deque_for_which_nobody_was_called_are_announced_after_the_poll() {
+        let worker = worker(100);
+        fill(&worker);
+        push(&worker, 1);
+        assert!(!is_peer_called(&worker));
+        worker.pay_what_is_owed();
+        assert!(is_peer_called(&worker));
+    }
+
+    #[test]
+    fn on_one_processor_nobody_is_called_for_short_work_of_who_is_awake() {
+        let worker = worker_on(1, 100);
+        fill(&worker);
+        push_many(&worker);
+        for _ in 0..1000 {
+            worker.pay_what_is_owed();
+            worker.look();
+        }
+        assert!(!is_peer_called(&worker));
+    }
+
+    #[test]
+    fn on_one_processor_a_peer_is_called_for_long_polls() {
+        let worker = worker_on(1, 30_000);
+        push(&worker, 2);
+        assert!(is_peer_called(&worker));
+    }
+
+    #[test]
+    fn on_one_processor_a_peer_is_called_if_those_awake_may_not_be_relied_on() {
+        let worker = worker_on(1, 100);
+        push_many(&worker);
+        assert!(!is_peer_called(&worker));
+        worker.scheduler.in_place.store(1, Ordering::Relaxed);
+        worker.look();
+        for _ in 0..=worker.pace.patience() {
+            worker.pay_what_is_owed();
+        }
         assert!(is_peer_called(&worker));
     }
 
@@ -195,7 +297,7 @@ mod tests {
         let now = worker.scheduler.clock.now();
         worker.scheduler.crowd.put_off(now, 2);
         push_many(&worker);
-        worker.pay_what_is_owed();
+        worker.look();
         assert!(is_peer_called(&worker));
     }
 
