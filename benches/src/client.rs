@@ -382,22 +382,29 @@ mod tests {
     use super::*;
     use crate::raw;
 
+    /// Three windows of a client that waits for no more than the first answer of each.
+    fn drive(address: SocketAddr, pace: Pace, exchange: Exchange) {
+        let load = Load {
+            pace,
+            exchange,
+            connections: 4,
+            duration: Duration::ZERO,
+            warm_up: Duration::ZERO,
+        };
+        let mut client = Client::connect(address, &load).expect("it connects");
+        for window in 1..=3 {
+            client.drive(Duration::ZERO).expect("it is answered");
+            assert!(client.latency.len() >= window, "{pace:?}");
+        }
+    }
+
     #[test]
     fn a_window_lasts_until_its_first_answer() {
-        let address = raw::serve_echo(1).expect("the raw server starts");
+        let echo = raw::serve_echo(1).expect("the raw server starts");
         for pace in [Pace::Open(20_000), Pace::Closed, Pace::Churn] {
-            let load = Load {
-                pace,
-                exchange: Exchange::Echo(64),
-                connections: 4,
-                duration: Duration::ZERO,
-                warm_up: Duration::ZERO,
-            };
-            let mut client = Client::connect(address, &load).expect("it connects");
-            for window in 1..=3 {
-                client.drive(Duration::ZERO).expect("it is answered");
-                assert!(client.latency.len() >= window, "{pace:?}");
-            }
+            drive(echo, pace, Exchange::Echo(64));
         }
+        let http = raw::serve_http(1).expect("the raw server starts");
+        drive(http, Pace::Closed, Exchange::Http);
     }
 }

@@ -16,7 +16,7 @@
 //! | [`meter`] | clocks and counters of the process, the sample as a line of text |
 //! | [`runtimes`] | loxley, tokio and smol behind those traits |
 //! | [`rows`] | one module per family of questions |
-//! | [`client`], [`raw`] | the load of the socket rows, and the epoll loop that is their limit |
+//! | [`client`], [`raw`] | the load of the socket rows, and the epoll loops that are their limit |
 //! | [`stats`], [`report`] | medians and intervals; the driver that alternates processes, and its table |
 //! | [`rescue`] | what a stuck worker does to others: cases, bars and verdicts |
 //! | [`instructions`] | instructions per operation, counted by callgrind |

@@ -1,9 +1,8 @@
 //! The limit of the socket rows: plain threads, one epoll set and one `SO_REUSEPORT` listener each, no tasks at all.
 //!
-//! Level-triggered, one read and one write per event, so that no call ends in `EAGAIN` on the usual path; a write that
-//! does not fit is finished when there is room.
+//! Level-triggered, one read and one write per event, so that no call ends in `EAGAIN` on the usual path.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
@@ -12,6 +11,11 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 
 use crate::harness::listen;
+
+mod echo;
+mod http;
+
+pub use http::hello;
 
 /// The token of the listener; connections have their index.
 const LISTENER: u64 = u64::MAX;
@@ -22,6 +26,53 @@ const LISTENER: u64 = u64::MAX;
 ///
 /// What the sockets and the poller say.
 pub fn serve_echo(threads: usize) -> io::Result<SocketAddr> {
+    serve::<echo::Echo>(threads)
+}
+
+/// The same for threads in which hyper answers each request with 13 bytes.
+///
+/// # Errors
+///
+/// What the sockets and the poller say.
+pub fn serve_http(threads: usize) -> io::Result<SocketAddr> {
+    serve::<http::Http>(threads)
+}
+
+/// What is done with a connection.
+trait Serve: Sized + 'static {
+    /// Shared by all connections of a thread.
+    type Thread: Default;
+
+    fn new(thread: &Self::Thread, stream: TcpStream) -> Self;
+
+    /// Serves one event; false when the connection is over.
+    fn ready(
+        &mut self,
+        thread: &mut Self::Thread,
+        watch: Watch<'_>,
+        flags: EventFlags,
+    ) -> io::Result<bool>;
+}
+
+/// A connection's place in the epoll set.
+#[derive(Clone, Copy)]
+struct Watch<'a> {
+    epoll: &'a OwnedFd,
+    index: usize,
+}
+
+impl Watch<'_> {
+    fn token(self) -> EventData {
+        EventData::new_u64(self.index as u64)
+    }
+
+    /// Events from now on.
+    fn change(self, stream: &TcpStream, flags: EventFlags) -> io::Result<()> {
+        Ok(epoll::modify(self.epoll, stream, self.token(), flags)?)
+    }
+}
+
+fn serve<S: Serve>(threads: usize) -> io::Result<SocketAddr> {
     let first = listen(SocketAddr::from(([127, 0, 0, 1], 0)), true)?;
     let address = first.local_addr()?;
     let mut listeners = vec![first];
@@ -29,28 +80,6 @@ pub fn serve_echo(threads: usize) -> io::Result<SocketAddr> {
         listeners.push(listen(address, true)?);
     }
     for listener in listeners {
-        let mut server = Server::new(listener)?;
-        thread::spawn(move || server.run().expect("the raw server goes on"));
-    }
-    Ok(address)
-}
-
-struct Server {
-    epoll: OwnedFd,
-    listener: TcpListener,
-    connections: Vec<Option<Connection>>,
-    free: Vec<usize>,
-    buffer: Vec<u8>,
-}
-
-struct Connection {
-    stream: TcpStream,
-    /// Read, and not written back for want of room.
-    unsent: Vec<u8>,
-}
-
-impl Server {
-    fn new(listener: TcpListener) -> io::Result<Server> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(
             &epoll,
@@ -58,13 +87,31 @@ impl Server {
             EventData::new_u64(LISTENER),
             EventFlags::IN,
         )?;
-        Ok(Server {
+        thread::spawn(move || {
+            let mut server = Server::<S>::new(epoll, listener);
+            server.run().expect("the raw server goes on");
+        });
+    }
+    Ok(address)
+}
+
+struct Server<S: Serve> {
+    epoll: OwnedFd,
+    listener: TcpListener,
+    connections: Vec<Option<S>>,
+    free: Vec<usize>,
+    thread: S::Thread,
+}
+
+impl<S: Serve> Server<S> {
+    fn new(epoll: OwnedFd, listener: TcpListener) -> Self {
+        Self {
             epoll,
             listener,
             connections: Vec::new(),
             free: Vec::new(),
-            buffer: vec![0; 64 * 1024],
-        })
+            thread: S::Thread::default(),
+        }
     }
 
     fn run(&mut self) -> io::Result<()> {
@@ -102,45 +149,22 @@ impl Server {
                 self.connections.push(None);
                 self.connections.len() - 1
             });
+            let epoll = &self.epoll;
             epoll::add(
-                &self.epoll,
+                epoll,
                 &stream,
-                EventData::new_u64(index as u64),
+                Watch { epoll, index }.token(),
                 EventFlags::IN,
             )?;
-            self.connections[index] = Some(Connection {
-                stream,
-                unsent: Vec::new(),
-            });
+            self.connections[index] = Some(S::new(&self.thread, stream));
         }
     }
 
-    /// Serves one event; false when the connection is over.
     fn ready(&mut self, index: usize, flags: EventFlags) -> io::Result<bool> {
         let Some(connection) = self.connections[index].as_mut() else {
             return Err(io::Error::other("an event of a closed connection"));
         };
-        let token = EventData::new_u64(index as u64);
-        if flags.contains(EventFlags::OUT) {
-            let written = connection.stream.write(&connection.unsent)?;
-            connection.unsent.drain(..written);
-            if connection.unsent.is_empty() {
-                epoll::modify(&self.epoll, &connection.stream, token, EventFlags::IN)?;
-            }
-            return Ok(true);
-        }
-        let count = connection.stream.read(&mut self.buffer)?;
-        let written = match connection.stream.write(&self.buffer[..count]) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-            result => result?,
-        };
-        if written < count {
-            connection
-                .unsent
-                .extend_from_slice(&self.buffer[written..count]);
-            // Nothing more is read before this is written.
-            epoll::modify(&self.epoll, &connection.stream, token, EventFlags::OUT)?;
-        }
-        Ok(count > 0)
+        let epoll = &self.epoll;
+        connection.ready(&mut self.thread, Watch { epoll, index }, flags)
     }
 }

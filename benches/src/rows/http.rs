@@ -2,20 +2,17 @@
 //!
 //! hyper 1.x, HTTP/1.1, keep-alive, no pipelining, 64 connections in a closed loop, a 13-byte answer. The same service on
 //! every runtime; only the stream under hyper differs: loxley's own adapter (feature `hyper`), hyper-util's `TokioIo`,
-//! smol-hyper's `FuturesIo`.
+//! smol-hyper's `FuturesIo`. *raw* is the limit: hyper's connections polled by threads with one epoll set each.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
 
 use super::echo::load;
 use crate::client::{self, Exchange, Pace};
 use crate::harness::{Amount, Better, Figure, Metric, Net, Plan, Row, listen, lower};
 use crate::meter::Sample;
+use crate::raw::{self, hello};
 use crate::runtimes::forms;
 
 /// The rows of this family.
@@ -38,7 +35,7 @@ pub const ROWS: &[Row] = &[Row {
         lower("p50 µs", "p50_us"),
         lower("p99 µs", "p99_us"),
     ],
-    forms: forms!(R => http::<R>),
+    forms: forms!(R => http::<R>, raw),
 }];
 
 fn http<R: Net>(plan: &Plan) -> Sample {
@@ -55,6 +52,12 @@ fn http<R: Net>(plan: &Plan) -> Sample {
         .expect("the client measures")
 }
 
+fn raw(plan: &Plan) -> Sample {
+    let address = raw::serve_http(plan.workers).expect("the raw server starts");
+    client::measure(address, &load(plan, Pace::Closed, Exchange::Http, 64))
+        .expect("the client measures")
+}
+
 async fn accept_all<R: Net>(listener: R::Listener) {
     loop {
         let Ok(stream) = R::accept(&listener).await else {
@@ -67,10 +70,4 @@ async fn accept_all<R: Net>(listener: R::Listener) {
             let _closed = serving.await;
         }));
     }
-}
-
-async fn hello(_: Request<hyper::body::Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(Response::new(Full::new(Bytes::from_static(
-        b"Hello, World!",
-    ))))
 }
