@@ -18,10 +18,11 @@ use std::fs;
 use crate::command::{self, root};
 use crate::gate::{Options, Outcome, Verdict};
 
-const RECORDS: [&str; 3] = [
+const RECORDS: [&str; 4] = [
     "docs/measured/rivals.txt",
     "docs/measured/rivals-later.txt",
     "docs/measured/rivals-sockets.txt",
+    "docs/measured/rivals-spawn.txt",
 ];
 const PAGES: [&str; 2] = ["README.md", "docs/performance.md"];
 /// Fewer rounds decide nothing.
