@@ -316,8 +316,8 @@ impl<S: Schedule> Home<S> {
 impl<S> List<S> {
     /// Rule 2: what the last one out takes along.
     fn last_words(&mut self) -> Option<Arc<S>> {
-        let mut lists = [self.live, self.swept, self.refused].into_iter();
-        match self.closed && lists.all(|list| list.is_none()) {
+        let is_empty = self.live.is_none() && self.swept.is_none() && self.refused.is_none();
+        match self.closed && is_empty {
             true => self.keep_alive.take(),
             false => None,
         }
@@ -331,11 +331,9 @@ impl<S> List<S> {
         }
         match before {
             Some(before) => set_next(before, after),
-            None => {
-                let mut heads = [&mut self.live, &mut self.swept, &mut self.refused].into_iter();
-                let head = heads.find(|head| **head == Some(header));
-                *head.expect("a cell without one before it is a list's first") = after;
-            }
+            None if self.live == Some(header) => self.live = after,
+            None if self.swept == Some(header) => self.swept = after,
+            None => self.refused = after,
         }
     }
 }
