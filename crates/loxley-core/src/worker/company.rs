@@ -68,7 +68,7 @@ impl Worker {
         scheduler.company.came(events, nobody_awake);
         let is_apart = nobody_awake && scheduler.company.is_apart();
         // Who makes room would only lie down again.
-        if is_apart && !scheduler.crowd.is_limited() {
+        if is_apart && !scheduler.crowd.is_in_a_respite() {
             for station in keeps {
                 scheduler.stations[station].park.unpark(); // N3
             }
@@ -117,10 +117,16 @@ mod tests {
 
     /// Two workers asleep, the first in its poller and in that of the second, with what the second's sleep is.
     fn sleepers() -> (Worker, Stations, Bed) {
+        sleepers_on(0)
+    }
+
+    /// The same on so many processors; 0: nobody cares.
+    fn sleepers_on(processors: usize) -> (Worker, Stations, Bed) {
         let clock = Clock::manual(1);
         let stations = [(); 2].map(|()| Station::new(None, Arc::new(Timers::new(clock.clone()))));
         let config = Config {
             workers: 2,
+            processors,
             patient: true,
             ..Config::default()
         };
@@ -154,6 +160,16 @@ mod tests {
         }
         assert!(second_sleeps(&worker));
         worker.was_woken_by(1, keeps);
+        assert!(!second_sleeps(&worker));
+    }
+
+    #[test]
+    fn who_has_left_its_poller_is_called_back_although_workers_outnumber_processors() {
+        let (worker, keeps, _) = sleepers_on(1);
+        assert!(worker.scheduler.crowd.is_limited());
+        for _ in 0..APART {
+            worker.was_woken_by(1, keeps);
+        }
         assert!(!second_sleeps(&worker));
     }
 

@@ -100,7 +100,7 @@ impl Crowd {
     }
 
     /// True if even fewer may be than K0 says.
-    fn is_in_a_respite(&self) -> bool {
+    pub fn is_in_a_respite(&self) -> bool {
         self.limit.load(Ordering::Relaxed) != self.most
     }
 
