@@ -11,7 +11,8 @@
 //!   passed since the last call, and looks at the clock as often as its patience would have been over (`pace.rs`).
 //!
 //! What waits is the rest of a queue in which every poll takes a few microseconds; if one does not, the monitor notices,
-//! as it does where patience keeps work back. Who comes from outside, or from a full deque, is announced at once as ever.
+//! as it does where patience keeps work back. Who comes from outside is announced at once as ever, and what a full
+//! deque sends away for as many as patience keeps back (`share.rs`).
 //!
 //! # Rejected
 //!

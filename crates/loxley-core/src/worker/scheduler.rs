@@ -357,7 +357,7 @@ impl Scheduler {
         self.inject(task);
     }
 
-    /// A task from somebody without a seat, or from a full deque.
+    /// A task from somebody without a seat.
     pub fn inject(&self, task: Task) {
         self.injector.push(task);
         self.announce();
